@@ -1,0 +1,183 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"example.com/nexusctl/protocol/client"
+)
+
+func queryCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "query",
+		Usage:     "evaluate PromQL, or show a metric by its name",
+		ArgsUsage: "EXPR",
+		Description: `A metric answers to its name as sent and to its PromQL name, in which characters
+outside [a-zA-Z0-9_:] are _ and counters end in _total. With --from or --to the
+expression is evaluated at every --step of the range.
+
+Examples:
+   nexusctl query metric.name
+   nexusctl query 'sum by (env) (rate(http_requests_total[1m]))'
+   nexusctl query 'histogram_quantile(0.95, request_time)' -o json
+   nexusctl query queue.depth --from -1h --step 1m`,
+		Flags: []cli.Flag{
+			serverFlag(), outputFlag(),
+			&cli.StringFlag{Name: "from", Usage: "start of a range: `TIME` as RFC 3339, Unix seconds, or back from now, such as -1h"},
+			&cli.StringFlag{Name: "to", Usage: "end of a range, `TIME`; default now"},
+			&cli.DurationFlag{Name: "step", Usage: "step of a range", Value: 10 * time.Second},
+		},
+		Action: query,
+	}
+}
+
+func query(c *cli.Context) error {
+	format, err := checkOutput(c, "table", "json", "csv")
+	if err != nil {
+		return err
+	}
+	if c.NArg() != 1 {
+		return usage("query takes one expression; quote it where it holds spaces")
+	}
+	h, err := dialServer(c)
+	if err != nil {
+		return err
+	}
+	data, err := evaluate(c, h)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		return printJSON(c.App.Writer, data)
+	}
+	t, err := resultTable(data)
+	if err != nil {
+		return err
+	}
+	return t.print(c.App.Writer, format)
+}
+
+func evaluate(c *cli.Context, h *client.HTTP) (client.QueryData, error) {
+	ctx, stop := interruptible(c.Context)
+	defer stop()
+	expr := c.Args().First()
+	if !c.IsSet("from") && !c.IsSet("to") {
+		return h.Query(ctx, expr, time.Time{})
+	}
+	now := time.Now()
+	to, err := parseTime(c.String("to"), now, now)
+	if err != nil {
+		return client.QueryData{}, usage("--to: %v", err)
+	}
+	from, err := parseTime(c.String("from"), now, to.Add(-time.Hour))
+	if err != nil {
+		return client.QueryData{}, usage("--from: %v", err)
+	}
+	return h.QueryRange(ctx, expr, from, to, c.Duration("step"))
+}
+
+// parseTime reads RFC 3339, Unix seconds, or a duration back from now.
+func parseTime(s string, now, otherwise time.Time) (time.Time, error) {
+	if s == "" {
+		return otherwise, nil
+	}
+	if back, ok := strings.CutPrefix(s, "-"); ok {
+		d, err := time.ParseDuration(back)
+		if err != nil {
+			return now, fmt.Errorf("%q is no time back from now, such as -1h", s)
+		}
+		return now.Add(-d), nil
+	}
+	if f, err := strconv.ParseFloat(s, 64); err == nil {
+		return time.UnixMilli(int64(f * 1000)), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return now, fmt.Errorf("%q is no time: write RFC 3339, Unix seconds, or -1h", s)
+	}
+	return t, nil
+}
+
+// promSeries is one element of a vector or matrix.
+type promSeries struct {
+	Metric     map[string]string `json:"metric"`
+	Value      *promPoint        `json:"value"`
+	Values     []promPoint       `json:"values"`
+	Histogram  *promPoint        `json:"histogram"`
+	Histograms []promPoint       `json:"histograms"`
+}
+
+// promPoint is [Unix seconds, value].
+type promPoint [2]json.RawMessage
+
+func resultTable(d client.QueryData) (*table, error) {
+	t := &table{head: []string{"SERIES", "TIME", "VALUE"}}
+	if d.ResultType == "scalar" || d.ResultType == "string" {
+		var p promPoint
+		if err := json.Unmarshal(d.Result, &p); err != nil {
+			return nil, fmt.Errorf("read the result: %w", err)
+		}
+		t.add("", p.time(), p.value())
+		return t, nil
+	}
+	var list []promSeries
+	if err := json.Unmarshal(d.Result, &list); err != nil {
+		return nil, fmt.Errorf("read the result: %w", err)
+	}
+	for _, s := range list {
+		points := append(s.Values, s.Histograms...)
+		for _, p := range []*promPoint{s.Value, s.Histogram} {
+			if p != nil {
+				points = append(points, *p)
+			}
+		}
+		for _, p := range points {
+			t.add(seriesName(s.Metric), p.time(), p.value())
+		}
+	}
+	return t, nil
+}
+
+func (p promPoint) time() string {
+	f, err := strconv.ParseFloat(string(p[0]), 64)
+	if err != nil {
+		return string(p[0])
+	}
+	return time.UnixMilli(int64(f * 1000)).UTC().Format(time.RFC3339)
+}
+
+func (p promPoint) value() string {
+	var s string
+	if json.Unmarshal(p[1], &s) == nil {
+		return s
+	}
+	var h struct{ Count, Sum string }
+	if json.Unmarshal(p[1], &h) == nil {
+		return "count " + h.Count + ", sum " + h.Sum
+	}
+	return string(p[1])
+}
+
+func seriesName(m map[string]string) string {
+	var b strings.Builder
+	b.WriteString(m["__name__"])
+	mark := "{"
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if k == "__name__" {
+			continue
+		}
+		fmt.Fprintf(&b, "%s%s=%q", mark, k, m[k])
+		mark = ","
+	}
+	if mark == "," {
+		b.WriteByte('}')
+	}
+	return b.String()
+}

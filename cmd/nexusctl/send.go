@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/client"
+)
+
+func sendCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "send",
+		Usage:     "send metric lines to a daemon",
+		ArgsUsage: "[LINE …]",
+		Description: `Sends the lines given, or those on standard input, over TCP. Each is checked
+first; a malformed one is named, not sent, and makes the exit code 1.
+
+Examples:
+   nexusctl send 'deploys:1|c|#env:prod'
+   nexusctl send 'queue.depth:12|g' 'request.time:3.4|ms'
+   nexusctl send '{"name":"temperature","value":21.5}'
+   cat metrics.txt | nexusctl send`,
+		Flags: []cli.Flag{
+			serverFlag(),
+			&cli.BoolFlag{Name: "raw", Usage: "send the lines as they are, unchecked"},
+		},
+		Action: send,
+	}
+}
+
+func send(c *cli.Context) error {
+	h, err := dialServer(c)
+	if err != nil {
+		return err
+	}
+	ctx, stop := interruptible(c.Context)
+	defer stop()
+	conn, err := client.Dial(ctx, h.Addr())
+	if err != nil {
+		return err
+	}
+	s := sending{conn: conn, report: c.App.ErrWriter, raw: c.Bool("raw"), parser: protocol.NewParser(protocol.DefaultLimits())}
+	s.parser.Now = time.Now().UnixMilli()
+	if c.NArg() > 0 {
+		for _, line := range c.Args().Slice() {
+			s.line([]byte(line))
+		}
+	} else {
+		s.read(c.App.Reader)
+	}
+	if err := s.finish(); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(c.App.Writer, "sent %d lines, %d values\n", s.lines, s.values); err != nil {
+		return err
+	}
+	if s.refused > 0 {
+		return fmt.Errorf("%d lines were malformed and not sent", s.refused)
+	}
+	return nil
+}
+
+// sending checks and sends lines, and keeps the first error.
+type sending struct {
+	conn                   *client.Lines
+	report                 io.Writer
+	raw                    bool
+	parser                 *protocol.Parser
+	buf                    []byte
+	number                 int
+	lines, values, refused int
+	err                    error
+}
+
+const sendBuffer = 64 << 10
+
+func (s *sending) read(r io.Reader) {
+	in := bufio.NewScanner(r)
+	in.Buffer(make([]byte, sendBuffer), 1<<20)
+	for s.err == nil && in.Scan() {
+		s.line(in.Bytes())
+	}
+	if err := in.Err(); err != nil && s.err == nil {
+		s.err = fmt.Errorf("read standard input: %w", err)
+	}
+}
+
+func (s *sending) line(line []byte) {
+	s.number++
+	if s.err != nil || len(bytes.TrimSpace(line)) == 0 {
+		return
+	}
+	if !s.raw {
+		m, fault := s.parser.Line(line)
+		if fault.Reason != protocol.Accepted {
+			s.refused++
+			_, _ = fmt.Fprintf(s.report, "nexusctl: line %d: %s: %s\n", s.number, fault.Reason, fault.Detail())
+			return
+		}
+		s.values += m.Count()
+	} else {
+		s.values++
+	}
+	s.lines++
+	s.buf = append(append(s.buf, line...), '\n')
+	if len(s.buf) >= sendBuffer {
+		s.flush()
+	}
+}
+
+func (s *sending) flush() {
+	if len(s.buf) > 0 && s.err == nil {
+		_, s.err = s.conn.Write(s.buf)
+	}
+	s.buf = s.buf[:0]
+}
+
+func (s *sending) finish() error {
+	s.flush()
+	if err := s.conn.Close(); s.err == nil {
+		s.err = err
+	}
+	return s.err
+}

@@ -1,0 +1,170 @@
+// Package admit is the one decision for every door: whether a parsed metric is
+// taken, and under which local reference the log and the tables will know it.
+//
+// A Catalog names every series this process has seen; a Lane maps what one
+// worker reads onto it. Both speak of local references only: the store's ids
+// come later, at the flush, so a store that is away blocks nothing.
+package admit
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/series"
+)
+
+// OverflowTag marks the series that keeps the sums of whatever the cardinality
+// budget turned away.
+const OverflowTag = "nexus_overflow"
+
+// overflowName stands in for names that are themselves beyond the budget.
+const overflowName = "nexus.overflow"
+
+// Series is one series of this process. Its fields never change but for the
+// store's id, the Ordered flag and the references, which only grow.
+type Series struct {
+	Index uint32 // dense in this process, from 0
+	Key   string // canonical bytes, as series.Key.Append gives them
+	Type  protocol.Type
+
+	// Ordered is set once a gauge has seen a delta: from then on its changes
+	// go through the log's order over all lanes, not through a lane's table.
+	Ordered atomic.Bool
+
+	id   atomic.Int64
+	mu   sync.Mutex
+	refs []LaneRef
+}
+
+// LaneRef is a reference under which one lane knows a series.
+type LaneRef struct {
+	Lane int
+	Ref  uint32
+}
+
+// ID returns the store's id, 0 while the series has none.
+func (s *Series) ID() int64 { return s.id.Load() }
+
+// SetID records the store's id.
+func (s *Series) SetID(id int64) { s.id.Store(id) }
+
+// Refs returns the references under which the lanes know the series.
+func (s *Series) Refs() []LaneRef {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refs[:len(s.refs):len(s.refs)]
+}
+
+func (s *Series) addRef(r LaneRef) {
+	s.mu.Lock()
+	s.refs = append(s.refs, r)
+	s.mu.Unlock()
+}
+
+// Catalog holds every series of the process. It is safe for concurrent use;
+// the lanes come here on the first sight of a series only.
+type Catalog struct {
+	budget int
+
+	mu     sync.RWMutex
+	byKey  map[string]*Series
+	byName map[string][]*Series
+	all    []*Series
+
+	overflowed atomic.Uint64
+}
+
+// NewCatalog returns an empty catalog that admits up to budget series; beyond
+// it Admit answers with overflow series.
+func NewCatalog(budget int) *Catalog {
+	return &Catalog{budget: budget, byKey: map[string]*Series{}, byName: map[string][]*Series{}}
+}
+
+// Intern returns the series of a canonical key and adds it where it is new,
+// whatever the budget: the log has admitted it before.
+func (c *Catalog) Intern(key []byte) (*Series, error) {
+	if s := c.lookup(key); s != nil {
+		return s, nil
+	}
+	k, err := series.Parse(key)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.add(key, k.Name, k.Type), nil
+}
+
+// Admit returns the series for m, whose canonical key is key, or the overflow
+// series that takes its place beyond the budget.
+func (c *Catalog) Admit(m *protocol.Metric, key []byte) *Series {
+	if s := c.lookup(key); s != nil {
+		return s
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.byKey[string(key)]; s != nil {
+		return s
+	}
+	if len(c.all) < c.budget {
+		return c.add(key, string(m.Name), m.Type)
+	}
+	c.overflowed.Add(1)
+	name := overflowName
+	if len(c.byName[string(m.Name)]) > 0 {
+		name = string(m.Name)
+	}
+	over := series.Key{Name: name, Type: m.Type, Tags: []series.Tag{{Key: OverflowTag, Value: "true"}}}
+	return c.add(over.Append(nil), name, m.Type)
+}
+
+// At returns the series with the index.
+func (c *Catalog) At(index uint32) *Series {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.all[index]
+}
+
+// Snapshot returns all series seen so far, by index. The slice must not be
+// changed.
+func (c *Catalog) Snapshot() []*Series {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.all[:len(c.all):len(c.all)]
+}
+
+// ByName returns the series of one name.
+func (c *Catalog) ByName(name string) []*Series {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	l := c.byName[name]
+	return l[:len(l):len(l)]
+}
+
+// Len returns the number of series.
+func (c *Catalog) Len() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.all)
+}
+
+// Overflowed returns how many first sights the budget has turned away.
+func (c *Catalog) Overflowed() uint64 { return c.overflowed.Load() }
+
+func (c *Catalog) lookup(key []byte) *Series {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.byKey[string(key)]
+}
+
+func (c *Catalog) add(key []byte, name string, t protocol.Type) *Series {
+	if s := c.byKey[string(key)]; s != nil {
+		return s
+	}
+	s := &Series{Index: uint32(len(c.all)), Key: string(key), Type: t}
+	c.byKey[s.Key] = s
+	c.byName[name] = append(c.byName[name], s)
+	c.all = append(c.all, s)
+	return s
+}

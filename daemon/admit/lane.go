@@ -1,0 +1,94 @@
+package admit
+
+import (
+	"example.com/nexusctl/daemon/record"
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/series"
+)
+
+// maxRates bounds the sampling rates that get references of their own in one
+// lane. Rates beyond them travel with each sample: a sender that makes up
+// rates must not make up references.
+const maxRates = 16
+
+// Lane is one worker's view of the catalog: references, numbered from 0, each
+// for a series at a sampling rate. It belongs to one goroutine.
+type Lane struct {
+	number  int
+	catalog *Catalog
+	aliases *aliases
+	refs    []*Series
+	byKey   map[refKey]uint32
+	rates   map[float64]struct{}
+	key     []byte
+}
+
+type refKey struct {
+	series uint32
+	rate   float64
+}
+
+// NewLane returns a lane without references. It keeps up to maxAliases raw
+// spellings.
+func NewLane(number int, c *Catalog, maxAliases int) *Lane {
+	return &Lane{
+		number: number, catalog: c, aliases: newAliases(maxAliases),
+		byKey: map[refKey]uint32{}, rates: map[float64]struct{}{1: {}},
+	}
+}
+
+// Lookup finds the reference of a raw spelling that Remember was given.
+func (l *Lane) Lookup(name, suffix []byte) (ref uint32, ok bool) {
+	return l.aliases.lookup(name, suffix)
+}
+
+// Remember makes later lookups of the spelling find the reference.
+func (l *Lane) Remember(name, suffix []byte, ref uint32) { l.aliases.insert(name, suffix, ref) }
+
+// Series returns the series behind a reference of this lane.
+func (l *Lane) Series(ref uint32) *Series { return l.refs[ref] }
+
+// NextRef returns the reference that the next definition will get.
+func (l *Lane) NextRef() uint32 { return uint32(len(l.refs)) }
+
+// Admission is the answer for one metric.
+type Admission struct {
+	Ref    uint32
+	Series *Series
+	// Rate is the rate that samples must carry themselves, because it has no
+	// reference of its own; 0 where the reference has it.
+	Rate float64
+	// New says that Def introduces Ref and must be logged before its use.
+	New bool
+	Def record.Def
+}
+
+// Admit decides on a parsed metric: its series, within the budget, and the
+// reference. It may reorder m.Tags.
+func (l *Lane) Admit(m *protocol.Metric) Admission {
+	l.key = series.AppendMetric(l.key[:0], m)
+	s := l.catalog.Admit(m, l.key)
+	rate, own := l.rate(m.Rate)
+	k := refKey{s.Index, rate}
+	if ref, ok := l.byKey[k]; ok {
+		return Admission{Ref: ref, Series: s, Rate: own}
+	}
+	ref := uint32(len(l.refs))
+	l.refs = append(l.refs, s)
+	l.byKey[k] = ref
+	s.addRef(LaneRef{Lane: l.number, Ref: ref})
+	return Admission{Ref: ref, Series: s, Rate: own, New: true, Def: record.Def{Rate: rate, Key: []byte(s.Key)}}
+}
+
+// rate splits a sampling rate into what the reference carries and what the
+// sample must.
+func (l *Lane) rate(rate float64) (ref, own float64) {
+	if _, known := l.rates[rate]; known {
+		return rate, 0
+	}
+	if len(l.rates) < maxRates {
+		l.rates[rate] = struct{}{}
+		return rate, 0
+	}
+	return 1, rate
+}

@@ -1,0 +1,216 @@
+package aggregate
+
+import (
+	"cmp"
+	"slices"
+
+	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/record"
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/storage/block"
+)
+
+// Generation is everything logged between two marks, complete: one Part a lane
+// and the ordered gauges. It covers the log's positions (From, To].
+type Generation struct {
+	Number   uint64
+	Bucket   int64       // of its untimed samples, Unix milliseconds
+	Next     record.Mark // the mark that closed it
+	From, To uint64
+	Parts    []Part // by lane
+	Ordered  *Ordered
+}
+
+// Values returns the accepted units the generation holds.
+func (g *Generation) Values() (n uint64) {
+	for _, p := range g.Parts {
+		n += p.Values()
+	}
+	return n
+}
+
+// Counts returns the units refused in the generation.
+func (g *Generation) Counts() (c ledger.Counts) {
+	for _, p := range g.Parts {
+		counts := p.Counts()
+		c.Add(&counts)
+	}
+	return c
+}
+
+// Release gives the generation's memory back. Nothing of it may be read after.
+func (g *Generation) Release() {
+	for _, p := range g.Parts {
+		p.table.release()
+	}
+}
+
+// Series calls f once for every reference that holds something, with its
+// series' index: a series that several lanes touched comes several times.
+func (g *Generation) Series(f func(series uint32)) {
+	for _, p := range g.Parts {
+		p.each(func(e entry) { f(e.series) })
+	}
+	for _, i := range g.Ordered.series() {
+		f(i)
+	}
+}
+
+// entry is one slot on its way into a point.
+type entry struct {
+	id     int64 // the store's, or any other number that orders series
+	series uint32
+	time   int64
+	lane   int
+	ref    uint32
+	typ    protocol.Type
+	slot   *slot
+	table  *table // holds the slot's histogram or set
+}
+
+// orderedLane sorts ordered gauges behind every lane.
+const orderedLane = 1 << 20
+
+// each calls f for every touched slot of the part, without id and time.
+func (p Part) each(f func(entry)) {
+	for i, pg := range p.table.pages {
+		if pg == nil {
+			continue
+		}
+		for j := range pg {
+			if pg[j].n > 0 {
+				ref := uint32(i*pageSlots + j)
+				f(p.entry(ref, noBucket, &pg[j]))
+			}
+		}
+	}
+	for k, s := range p.table.late {
+		f(p.entry(k.ref, k.bucket, s))
+	}
+}
+
+// noBucket stands for the generation's own bucket.
+const noBucket = -1 << 62
+
+func (p Part) entry(ref uint32, bucket int64, s *slot) entry {
+	r := p.dict[ref]
+	return entry{series: r.Series, time: bucket, lane: p.Lane, ref: ref, typ: r.Type, slot: s, table: p.table}
+}
+
+// Points merges the lanes and calls emit with the points of each shard, by
+// rising shard, series and time. id gives a series its place in the store;
+// state is the gauges' as the generation found them. The slice is reused.
+func (g *Generation) Points(id func(series uint32) int64, state *State, emit func(shard int64, points []block.Point)) {
+	shards := map[int64][]entry{}
+	add := func(e entry) {
+		if e.time == noBucket {
+			e.time = g.Bucket
+		}
+		e.id = id(e.series)
+		shard := e.id / block.ShardSize
+		shards[shard] = append(shards[shard], e)
+	}
+	for _, p := range g.Parts {
+		p.each(add)
+	}
+	for _, i := range g.Ordered.series() {
+		add(entry{series: i, time: noBucket, lane: orderedLane, typ: protocol.Gauge})
+	}
+	order := make([]int64, 0, len(shards))
+	for shard := range shards {
+		order = append(order, shard)
+	}
+	slices.Sort(order)
+	var points []block.Point
+	for _, shard := range order {
+		points = g.merge(points[:0], shards[shard], state)
+		emit(shard, points)
+	}
+}
+
+func (g *Generation) merge(dst []block.Point, entries []entry, state *State) []block.Point {
+	slices.SortFunc(entries, compareEntries)
+	for len(entries) > 0 {
+		n := 1
+		for n < len(entries) && entries[n].id == entries[0].id && entries[n].time == entries[0].time {
+			n++
+		}
+		dst = append(dst, combine(entries[:n], g.Ordered, state))
+		entries = entries[n:]
+	}
+	return dst
+}
+
+// compareEntries fixes the order in which lanes add up: floating-point sums
+// depend on it, and replay must end in the same bytes.
+func compareEntries(a, b entry) int {
+	return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.time, b.time), cmp.Compare(a.lane, b.lane), cmp.Compare(a.ref, b.ref))
+}
+
+// combine merges the slots of one series and bucket, in their order.
+func combine(entries []entry, ordered *Ordered, state *State) block.Point {
+	first := entries[0]
+	kind := kindOf(first.typ)
+	var sum slot
+	var sketch merger
+	for _, e := range entries {
+		if e.lane == orderedLane {
+			base := sum.last
+			if sum.n == 0 {
+				base = state.Last(e.series)
+			}
+			if c, ok := ordered.cell(e.series); ok {
+				s := c.resolve(base)
+				sum.absorb(&s, kind)
+			}
+			continue
+		}
+		sketch.add(e, kind)
+		sum.absorb(e.slot, kind)
+	}
+	p := point(first.id, first.time, kind, &sum)
+	sketch.finish(&p)
+	return p
+}
+
+func point(id, time int64, kind block.Kind, s *slot) block.Point {
+	p := block.Point{Series: id, Time: time, Kind: kind, N: s.n}
+	switch kind {
+	case block.Counter:
+		p.Sum, p.Neg = s.total(), s.low
+	case block.Gauge:
+		p.Sum, p.Min, p.Max, p.Last, p.LastAt = s.total(), s.low, s.high, s.last, s.at
+	}
+	return p
+}
+
+// Advance moves the state past the generation: every gauge's last value.
+func (g *Generation) Advance(state *State) {
+	type last struct {
+		pos uint64
+		v   float64
+	}
+	gauges := map[uint32]last{}
+	for _, p := range g.Parts {
+		p.each(func(e entry) {
+			if e.typ != protocol.Gauge || (e.time != noBucket && e.time != g.Bucket) {
+				return
+			}
+			if l, ok := gauges[e.series]; !ok || e.slot.pos >= l.pos {
+				gauges[e.series] = last{e.slot.pos, e.slot.last}
+			}
+		})
+	}
+	for _, i := range g.Ordered.series() {
+		c, _ := g.Ordered.cell(i)
+		base := state.Last(i)
+		if l, ok := gauges[i]; ok {
+			base = l.v
+		}
+		s := c.resolve(base)
+		gauges[i] = last{s.pos, s.last}
+	}
+	for i, l := range gauges {
+		state.Set(i, l.v)
+	}
+}

@@ -1,0 +1,145 @@
+// Package aggregate folds the log's batches into per-series partials: the pure
+// half of the daemon.
+//
+// A Lane is one worker's tables for the open generation; sealing hands them
+// over as a Part. The Parts of all lanes and the ordered gauges of one
+// generation make a Generation, which merges them, in lane order, into the
+// store's points. The live fold and the replay of a log run the same code on
+// the same batches, so they end in the same bytes.
+//
+// Nothing here locks but Ordered, State and the page pool: a Lane belongs to
+// one goroutine, a Part is read-only.
+package aggregate
+
+import (
+	"math"
+
+	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/record"
+)
+
+// MaxLate bounds the late slots of one lane's generation. A lane that passes
+// it asks for an early mark, so that one sender's history cannot fill memory.
+const MaxLate = 100_000
+
+// Options are the settings of the fold. They must not change within a log's
+// generation, or replay would differ from the live fold.
+type Options struct {
+	Resolution int64 // bucket width, milliseconds
+	Schema     int   // of new histograms, 3 to 8
+}
+
+// Lane folds the batches of one lane.
+type Lane struct {
+	number     int
+	opts       Options
+	dict       []Ref // append-only; sealed Parts share it
+	table      *table
+	generation uint64
+	bucket     int64
+}
+
+// NewLane returns an empty lane in a generation.
+func NewLane(number int, o Options, generation uint64, bucket int64) *Lane {
+	return &Lane{number: number, opts: o, table: new(table), generation: generation, bucket: bucket}
+}
+
+// Generation returns the number of the open generation.
+func (l *Lane) Generation() uint64 { return l.generation }
+
+// Define appends the next reference.
+func (l *Lane) Define(r Ref) {
+	r.weight = 1 / r.Rate
+	l.dict = append(l.dict, r)
+}
+
+// Refs returns how many references are defined.
+func (l *Lane) Refs() int { return len(l.dict) }
+
+// Fold adds a logged batch to the open generation. pos is the position of its
+// record; definitions must have been given to Define, and ordered changes are
+// applied by Ordered, under the log's lock: here they only count. References
+// beyond the dictionary are the caller's to refuse.
+func (l *Lane) Fold(pos uint64, b *record.Batch) {
+	t := l.table
+	for _, s := range b.Samples {
+		r := &l.dict[s.Ref]
+		t.fold(t.slot(s.Ref), r, s.Value, r.weight, b.At, pos, l.opts.Schema)
+	}
+	for _, s := range b.Timed {
+		l.timed(pos, b.At, s)
+	}
+	t.values += uint64(len(b.Ordered))
+	t.count(b)
+}
+
+func (l *Lane) timed(pos uint64, at int64, s record.Timed) {
+	r := &l.dict[s.Ref]
+	weight := r.weight
+	if s.Rate > 0 {
+		weight = 1 / s.Rate
+	}
+	bucket := l.bucket
+	if s.Time != 0 {
+		at, bucket = s.Time, floor(s.Time, l.opts.Resolution)
+	}
+	dst := l.table.slot
+	if bucket != l.bucket {
+		dst = func(ref uint32) *slot { return l.table.lateSlot(ref, bucket) }
+	}
+	l.table.fold(dst(s.Ref), r, s.Value, weight, at, pos, l.opts.Schema)
+}
+
+// Crowded says that the generation holds as many late slots as it may and
+// should be closed early.
+func (l *Lane) Crowded() bool { return len(l.table.late) >= MaxLate }
+
+// Pending returns the units in the open generation and its refused ones.
+func (l *Lane) Pending() (values uint64, counts ledger.Counts) {
+	return l.table.values, l.table.counts
+}
+
+// Seal closes the open generation and opens the given one.
+func (l *Lane) Seal(generation uint64, bucket int64) Part {
+	p := Part{Lane: l.number, dict: l.dict[:len(l.dict):len(l.dict)], table: l.table}
+	l.table = &table{pages: make([]*page, 0, len(p.table.pages))}
+	l.generation, l.bucket = generation, bucket
+	return p
+}
+
+// Reset forgets every reference, as a restart in the log demands. The open
+// generation must be empty: seal first.
+func (l *Lane) Reset() { l.dict = nil }
+
+// Part is a lane's share of a closed generation, and the lane's dictionary as
+// it stood then.
+type Part struct {
+	Lane  int
+	dict  []Ref
+	table *table
+}
+
+// Sealed reports whether the lane has handed its part over.
+func (p Part) Sealed() bool { return p.table != nil }
+
+// Values returns the units the part holds.
+func (p Part) Values() uint64 { return p.table.values }
+
+// Counts returns the units that the lane refused in the generation.
+func (p Part) Counts() ledger.Counts { return p.table.counts }
+
+// Dict returns the lane's references at the end of the generation.
+func (p Part) Dict() []Ref { return p.dict }
+
+func floor(t, step int64) int64 {
+	f := t / step * step
+	if f > t {
+		f -= step
+	}
+	return f
+}
+
+// MemberValue carries a set member's hash through a sample's value.
+func MemberValue(hash uint64) float64 { return math.Float64frombits(hash) }
+
+func memberHash(v float64) uint64 { return math.Float64bits(v) }

@@ -1,0 +1,118 @@
+package aggregate
+
+import (
+	"slices"
+
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/histogram"
+	"example.com/nexusctl/storage/block"
+)
+
+// View is a copy of what one lane, or one Part, holds of a few references in
+// one generation. Live lanes go on changing their slots, so a view never
+// points into them.
+type View struct {
+	Generation uint64
+	Bucket     int64
+	entries    []entry
+}
+
+// View copies the references' slots of the open generation. Only the lane's
+// own goroutine may call it.
+func (l *Lane) View(refs []uint32) View {
+	return View{Generation: l.generation, Bucket: l.bucket, entries: l.table.view(l.number, l.dict, refs)}
+}
+
+// View copies the references' slots of a sealed part.
+func (p Part) View(refs []uint32) []entry { return p.table.view(p.Lane, p.dict, refs) }
+
+func (t *table) view(lane int, dict []Ref, refs []uint32) []entry {
+	var entries []entry
+	for _, ref := range refs {
+		if p := int(ref / pageSlots); p < len(t.pages) && t.pages[p] != nil {
+			if s := &t.pages[p][ref%pageSlots]; s.n > 0 {
+				entries = append(entries, t.copyEntry(lane, dict, ref, noBucket, s))
+			}
+		}
+	}
+	for k, s := range t.late {
+		if slices.Contains(refs, k.ref) {
+			entries = append(entries, t.copyEntry(lane, dict, k.ref, k.bucket, s))
+		}
+	}
+	return entries
+}
+
+func (t *table) copyEntry(lane int, dict []Ref, ref uint32, bucket int64, s *slot) entry {
+	r := dict[ref]
+	c := *s
+	e := entry{series: r.Series, time: bucket, lane: lane, ref: ref, typ: r.Type, slot: &c, table: new(table)}
+	switch kindOf(r.Type) {
+	case block.Histogram:
+		h := histogram.New(t.hists[s.pos-1].Schema())
+		h.Merge(t.hists[s.pos-1])
+		e.table.hists = []*histogram.Histogram{h}
+		c.pos = 1
+	case block.Set:
+		set := histogram.NewSet()
+		set.Merge(t.sets[s.pos-1])
+		e.table.sets = []*histogram.Set{set}
+		c.pos = 1
+	}
+	return e
+}
+
+// Unflushed is one generation as a reader sees it before it is in the store:
+// views of the lanes that are still open in it, parts of those that sealed.
+type Unflushed struct {
+	Number  uint64
+	Bucket  int64
+	Views   []View
+	Parts   []Part
+	Ordered *Ordered
+}
+
+// Read merges generations, oldest first, into the points of the wanted series.
+// refs gives the references of a series by lane; bases start from state.
+func Read(gens []Unflushed, series []uint32, refs func(lane int) []uint32, state *State) map[uint32][]block.Point {
+	points := map[uint32][]block.Point{}
+	gauges := NewState()
+	for _, i := range series {
+		gauges.Set(i, state.Last(i))
+	}
+	for _, g := range gens {
+		for _, p := range g.points(series, refs, gauges) {
+			i := uint32(p.Series)
+			points[i] = append(points[i], p)
+			if p.Kind == block.Gauge && p.Time == g.Bucket {
+				gauges.Set(i, p.Last)
+			}
+		}
+	}
+	return points
+}
+
+// points returns the generation's points with the series' index in the place
+// of an id.
+func (g Unflushed) points(series []uint32, refs func(lane int) []uint32, state *State) []block.Point {
+	var entries []entry
+	for _, v := range g.Views {
+		entries = append(entries, v.entries...)
+	}
+	for _, p := range g.Parts {
+		entries = append(entries, p.View(refs(p.Lane))...)
+	}
+	for _, i := range series {
+		if _, ok := g.Ordered.cell(i); ok {
+			entries = append(entries, entry{series: i, time: noBucket, lane: orderedLane, typ: protocol.Gauge})
+		}
+	}
+	for i := range entries {
+		entries[i].id = int64(entries[i].series)
+		if entries[i].time == noBucket {
+			entries[i].time = g.Bucket
+		}
+	}
+	gen := Generation{Bucket: g.Bucket, Ordered: g.Ordered}
+	return gen.merge(nil, entries, state)
+}

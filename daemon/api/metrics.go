@@ -1,0 +1,177 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"example.com/nexusctl/daemon/query"
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/api"
+	"example.com/nexusctl/protocol/series"
+)
+
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+	maxName      = 1 << 10
+)
+
+// listMetrics lists series: filters name (a glob), type, tag (k:v, repeated),
+// and pages by cursor.
+func (s *Server) listMetrics(w http.ResponseWriter, r *http.Request) {
+	ms, p := listMatchers(r)
+	if p != nil {
+		s.problem(w, r, *p)
+		return
+	}
+	limit, p := intParam(r, "limit", defaultLimit, 1, maxLimit)
+	if p != nil {
+		s.problem(w, r, *p)
+		return
+	}
+	after, p := intParam(r, "cursor", 0, 0, 1<<60)
+	if p != nil {
+		s.problem(w, r, *p)
+		return
+	}
+	list, next, err := s.opts.Reader.Page(r.Context(), ms, int64(after), limit)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	page := api.MetricPage{Data: make([]api.Metric, 0, len(list))}
+	for i := range list {
+		page.Data = append(page.Data, metricOf(&list[i]))
+	}
+	if next > 0 {
+		page.NextCursor = strconv.FormatInt(next, 10)
+		q := r.URL.Query()
+		q.Set("cursor", page.NextCursor)
+		w.Header().Set("Link", "<"+r.URL.Path+"?"+q.Encode()+`>; rel="next"`)
+	}
+	s.answer(w, r, http.StatusOK, page)
+}
+
+func listMatchers(r *http.Request) (ms []series.Matcher, p *api.Problem) {
+	add := func(field, tag string, op series.MatchOp, value string) {
+		m, err := series.NewMatcher(tag, op, value)
+		if err != nil && p == nil {
+			fault := bad(field, err.Error(), "Write it shorter.")
+			p = &fault
+		}
+		ms = append(ms, m)
+	}
+	q := r.URL.Query()
+	if name := q.Get("name"); strings.ContainsAny(name, "*?") {
+		add("name", series.NameTag, series.Regexp, globPattern(name))
+	} else if name != "" {
+		add("name", series.NameTag, series.Equal, name)
+	}
+	if typ := q.Get("type"); typ != "" {
+		t, ok := protocol.ParseType(typ)
+		if !ok {
+			fault := bad("type", "is none of counter, gauge, histogram, timer, distribution, set", "Name one of them.")
+			return nil, &fault
+		}
+		add("type", series.TypeTag, series.Equal, t.String())
+	}
+	for _, tag := range q["tag"] {
+		key, value, ok := strings.Cut(tag, ":")
+		if !ok || key == "" {
+			fault := bad("tag", "is not key:value", "Write tag=env:prod.")
+			return nil, &fault
+		}
+		add("tag", key, series.Equal, value)
+	}
+	return ms, p
+}
+
+// globPattern turns * and ? into a regular expression and quotes the rest.
+func globPattern(glob string) string {
+	var b strings.Builder
+	for _, r := range glob {
+		switch r {
+		case '*':
+			b.WriteString(".*")
+		case '?':
+			b.WriteByte('.')
+		default:
+			if strings.ContainsRune(`\.+()|[]{}^$`, r) {
+				b.WriteByte('\\')
+			}
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func intParam(r *http.Request, name string, otherwise, low, high int) (int, *api.Problem) {
+	s := r.URL.Query().Get(name)
+	if s == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < low || n > high {
+		p := bad(name, "is no whole number from "+strconv.Itoa(low)+" to "+strconv.Itoa(high), "Leave it out, or take what the last page gave.")
+		return 0, &p
+	}
+	return n, nil
+}
+
+// named reads the series of the metric that the path names; it answers itself
+// where there is none.
+func (s *Server) named(w http.ResponseWriter, r *http.Request, from, to int64) ([]query.Series, bool) {
+	name := r.PathValue("name")
+	if name == "" || len(name) > maxName {
+		s.problem(w, r, bad("name", "is empty or longer than 1024 bytes", "Name a metric."))
+		return nil, false
+	}
+	m, err := series.NewMatcher(series.NameTag, series.Equal, name)
+	if err != nil {
+		s.problem(w, r, bad("name", err.Error(), "Name a metric."))
+		return nil, false
+	}
+	list, err := s.opts.Reader.Select(r.Context(), []series.Matcher{m}, from, to)
+	if err != nil {
+		s.fail(w, r, err)
+		return nil, false
+	}
+	if len(list) == 0 {
+		s.problem(w, r, api.Problem{Status: http.StatusNotFound, Title: "No such metric", Detail: "No series has this name.", Field: "name", Fix: "GET /api/v1/metrics lists what there is."})
+		return nil, false
+	}
+	return list, true
+}
+
+// recent is how far back the routes that show a last value look, milliseconds.
+const recent = 60 * 60 * 1000
+
+func (s *Server) getMetric(w http.ResponseWriter, r *http.Request) {
+	now := s.opts.Now().UnixMilli()
+	list, ok := s.named(w, r, now-recent, now)
+	if !ok {
+		return
+	}
+	d := api.MetricDetail{Name: list[0].Key.Name, Description: list[0].Description, Unit: list[0].Unit}
+	for i := range list {
+		d.Series = append(d.Series, metricOf(&list[i]))
+		if t := list[i].Key.Type.String(); !slices.Contains(d.Types, t) {
+			d.Types = append(d.Types, t)
+		}
+	}
+	s.answer(w, r, http.StatusOK, d)
+}
+
+func metricOf(q *query.Series) api.Metric {
+	m := api.Metric{Name: q.Key.Name, Type: q.Key.Type.String(), Tags: map[string]string{}}
+	for _, t := range q.Key.Tags {
+		m.Tags[t.Key] = t.Value
+	}
+	if v, at, ok := q.Last(); ok {
+		m.Last = &v
+		m.UpdatedAt = float64(at) / 1000
+	}
+	return m
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/daemon/query"
+	"example.com/nexusctl/protocol/api"
+	"example.com/nexusctl/storage"
+)
+
+var (
+	problemInternal = api.Problem{
+		Status: http.StatusInternalServerError, Title: "Internal fault",
+		Detail: "The daemon met a fault of its own; its log says which.",
+	}
+	problemStore = api.Problem{
+		Status: http.StatusServiceUnavailable, Title: "Store unavailable",
+		Detail: "The store does not answer. What is sent is kept in the log; reads come back with the store.", Fix: "Try again.",
+	}
+	problemStopping = api.Problem{
+		Status: http.StatusServiceUnavailable, Title: "Stopping", Detail: "The daemon is stopping.", Fix: "Try again in a moment.",
+	}
+)
+
+// bad returns a problem with one field of the request.
+func bad(field, rule, fix string) api.Problem {
+	return api.Problem{Status: http.StatusBadRequest, Title: "Bad request", Detail: field + ": " + rule, Field: field, Rule: rule, Fix: fix}
+}
+
+func (s *Server) problem(w http.ResponseWriter, r *http.Request, p api.Problem) {
+	p.Type = "about:blank"
+	p.Instance = r.URL.Path
+	w.Header().Set("Content-Type", "application/problem+json")
+	if p.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the client is gone, or has it
+}
+
+// fail maps an error of the layers below to a problem, once and here.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	var expr *query.ExprError
+	switch {
+	case errors.As(err, &expr):
+		s.problem(w, r, bad("query", expr.Error(), "Write a PromQL expression, or the name of a metric."))
+	case errors.Is(err, query.ErrTooMany):
+		s.problem(w, r, api.Problem{Status: http.StatusUnprocessableEntity, Title: "Too many series", Detail: err.Error(), Fix: "Name the metric, or add tags."})
+	case errors.Is(err, storage.ErrUnavailable), errors.Is(err, storage.ErrBusy):
+		s.problem(w, r, problemStore)
+	case errors.Is(err, lane.ErrClosed):
+		s.problem(w, r, problemStopping)
+	case errors.Is(err, lane.ErrUnsettled), errors.Is(err, context.DeadlineExceeded):
+		s.problem(w, r, api.Problem{Status: http.StatusServiceUnavailable, Title: "Not in time", Detail: "No answer was had in time.", Fix: "Try again."})
+	case errors.Is(err, context.Canceled):
+		return // nobody is there to read it
+	default:
+		s.opts.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		s.problem(w, r, problemInternal)
+	}
+}
+
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	s.problem(w, r, api.Problem{Status: http.StatusNotFound, Title: "Not found", Detail: "There is no such route.", Fix: "docs/api.md lists the routes."})
+}
+
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n'))
+}

@@ -1,0 +1,34 @@
+package api
+
+import (
+	"net/http"
+
+	"example.com/nexusctl/protocol/api"
+)
+
+// health says that the process lives and answers.
+func (s *Server) health(w http.ResponseWriter, r *http.Request) {
+	s.answer(w, r, http.StatusOK, api.Status{Status: "ok", Version: s.opts.Version})
+}
+
+// ready says whether the daemon can take and keep data, and why not.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	reasons := s.opts.Ready(r.Context())
+	if len(reasons) == 0 {
+		s.answer(w, r, http.StatusOK, api.Status{Status: "ready", Version: s.opts.Version})
+		return
+	}
+	s.answer(w, r, http.StatusServiceUnavailable, api.Status{Status: "not_ready", Version: s.opts.Version, Reasons: reasons})
+}
+
+func (s *Server) ledger(w http.ResponseWriter, r *http.Request) {
+	l, err := s.opts.Ledger(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.answer(w, r, http.StatusOK, api.Ledger{
+		Received: l.Received, Stored: l.Stored, Pending: l.Pending, Rejected: l.Rejected, Shed: l.Shed,
+		Dead: l.Dead, Lost: l.Lost, Duplicates: l.Duplicates,
+	})
+}

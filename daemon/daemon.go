@@ -1,0 +1,253 @@
+// Package daemon puts the stages together: it is the one place that knows
+// their order, and it decides nothing that a stage could decide.
+//
+// Start opens from the bottom up, store, log, recovery, lanes, doors; Stop
+// closes in reverse, so that whatever was taken at the top reaches the bottom.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/config"
+	"example.com/nexusctl/daemon/flush"
+	"example.com/nexusctl/daemon/ingest"
+	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/maint"
+	"example.com/nexusctl/daemon/query"
+	"example.com/nexusctl/daemon/replay"
+	"example.com/nexusctl/daemon/wal"
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/storage"
+)
+
+// Daemon is a running daemon.
+type Daemon struct {
+	config config.Config
+	logger *slog.Logger
+	now    func() time.Time
+
+	lock    *flock.Flock
+	store   *storage.Store
+	log     *wal.Log
+	page    *ledger.Page
+	catalog *admit.Catalog
+	book    *ledger.Book
+	head    *query.Head
+	lanes   *lane.Set
+	loop    *flush.Loop
+	reader  *query.Reader
+	engine  *query.Engine
+	doors   *ingest.Server
+	http    *http.Server
+	maint   *maint.Maintainer
+	addr    net.Addr
+	started time.Time
+	version string
+
+	background sync.WaitGroup
+	cancel     context.CancelFunc // ends sequencer, flush loop and maintenance
+	failed     chan error         // the first failure that ends the daemon
+	closers    closers
+}
+
+// Options are what the command line gives beside the configuration.
+type Options struct {
+	Config  config.Config
+	Logger  *slog.Logger
+	Version string
+	Now     func() time.Time // default time.Now
+}
+
+// Start brings a daemon up. When it returns without error, the daemon listens.
+// ctx bounds the start alone.
+func Start(ctx context.Context, o Options) (*Daemon, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	d := &Daemon{
+		config: o.Config, logger: o.Logger, now: o.Now, started: o.Now(), version: o.Version,
+		book: new(ledger.Book), failed: make(chan error, 1),
+		catalog: admit.NewCatalog(o.Config.Ingest.MaxSeries),
+		head:    query.NewHead(int64(o.Config.Storage.HeadBytes)),
+	}
+	if err := d.start(ctx); err != nil {
+		return nil, errors.Join(err, d.closers.close(d.logger))
+	}
+	return d, nil
+}
+
+func (d *Daemon) start(ctx context.Context) error {
+	if err := d.lockDataDir(); err != nil {
+		return err
+	}
+	if err := d.openStore(ctx); err != nil {
+		return err
+	}
+	if err := d.openLog(); err != nil {
+		return err
+	}
+	if err := d.recover(ctx); err != nil {
+		return err
+	}
+	d.openReads()
+	d.runBackground()
+	return d.openDoors()
+}
+
+// Addr returns the address of the main listener.
+func (d *Daemon) Addr() net.Addr { return d.addr }
+
+// Failed yields the failure that makes going on pointless, if one comes.
+func (d *Daemon) Failed() <-chan error { return d.failed }
+
+func (d *Daemon) fail(err error) {
+	if err == nil {
+		return
+	}
+	select {
+	case d.failed <- err:
+	default:
+	}
+}
+
+// lockDataDir makes sure that this process alone uses the directory: two
+// daemons on one log would destroy each other's data.
+func (d *Daemon) lockDataDir() error {
+	dir := d.config.Server.DataDir
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("data directory: %w", err)
+	}
+	d.lock = flock.New(filepath.Join(dir, "lock"))
+	held, err := d.lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("lock data directory: %w", err)
+	}
+	if !held {
+		return &InUseError{Dir: dir, PID: readPID(dir)}
+	}
+	d.closers.add("data directory", d.lock.Close)
+	return os.WriteFile(filepath.Join(dir, "pid"), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
+}
+
+// InUseError reports that another daemon uses the data directory.
+type InUseError struct {
+	Dir string
+	PID string
+}
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("the data directory %s is in use by another nexusctl daemon (process %s): stop it, or give this one its own with --data-dir", e.Dir, e.PID)
+}
+
+func readPID(dir string) string {
+	b, err := os.ReadFile(filepath.Join(dir, "pid"))
+	if err != nil || len(b) == 0 || len(b) > 16 {
+		return "unknown"
+	}
+	return string(b[:len(b)-1])
+}
+
+func (d *Daemon) openStore(ctx context.Context) error {
+	c := d.config.Storage
+	store, err := openStore(ctx, storage.Options{
+		URL: c.URL, DataDir: d.config.Server.DataDir, Password: c.Password,
+		MaxConns: c.MaxConnections, Timeout: time.Duration(c.Timeout), Logger: d.logger,
+	}, d.logger)
+	if err != nil {
+		return err
+	}
+	d.store = store
+	d.closers.add("store", store.Close)
+	return nil
+}
+
+func (d *Daemon) logDir() string {
+	return filepath.Join(d.config.Server.DataDir, "log", d.store.ID())
+}
+
+func (d *Daemon) openLog() error {
+	dir := d.logDir()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("log directory: %w", err)
+	}
+	c := d.config.WAL
+	log, err := wal.Open(dir, wal.Options{
+		SegmentSize: int64(c.SegmentSize), Sync: syncPolicy(c.Sync), Interval: time.Duration(c.Interval), Logger: d.logger,
+	})
+	if err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	d.log = log
+	d.closers.add("log", log.Close)
+	if d.page, err = ledger.OpenPage(filepath.Join(dir, "received")); err != nil {
+		return err
+	}
+	d.closers.add("received counters", d.page.Close)
+	return nil
+}
+
+func syncPolicy(name string) wal.SyncPolicy {
+	switch name {
+	case "always":
+		return wal.SyncAlways
+	case "never":
+		return wal.SyncNever
+	}
+	return wal.SyncInterval
+}
+
+func (d *Daemon) foldOptions() aggregate.Options {
+	return aggregate.Options{Resolution: d.config.Aggregate.Resolution.Milliseconds(), Schema: d.config.Aggregate.Schema}
+}
+
+func (d *Daemon) limits() protocol.Limits {
+	l := protocol.DefaultLimits()
+	c := d.config.Ingest
+	l.MaxLine, l.Past, l.Future = int(c.MaxLine), c.Past.Milliseconds(), c.Future.Milliseconds()
+	l.AbsoluteGauges = c.Dialect == "dogstatsd"
+	return l
+}
+
+// openReads sets up everything that answers.
+func (d *Daemon) openReads() {
+	d.reader = query.NewReader(d.lanes, d.store, d.catalog, d.head, d.log.ID(), query.Options{
+		Resolution: d.config.Aggregate.Resolution.Milliseconds(), Idle: d.config.Aggregate.Idle.Milliseconds(),
+		MaxSeries: maxQuerySeries, Now: d.now,
+	})
+	d.engine = query.NewEngine(d.reader, time.Duration(d.config.Storage.Timeout), d.logger)
+	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.logger, d.now)
+}
+
+// maxQuerySeries bounds the series that one query may touch.
+const maxQuerySeries = 100_000
+
+// runBackground starts what works on its own until Stop.
+func (d *Daemon) runBackground() {
+	ctx, cancel := context.WithCancel(context.Background())
+	d.cancel = cancel
+	d.background.Go(func() { d.fail(d.lanes.Sequence(ctx)) })
+	d.background.Go(func() { d.fail(d.loop.Run(ctx)) })
+	d.background.Go(func() { d.maint.Run(ctx) })
+	d.background.Go(func() { d.watchBooks(ctx) })
+	d.background.Go(func() {
+		select {
+		case <-d.log.Failed():
+			d.fail(fmt.Errorf("the log failed: %w", d.log.Err()))
+		case <-ctx.Done():
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"example.com/nexusctl/daemon/api"
+	"example.com/nexusctl/daemon/ingest"
+)
+
+// openDoors listens, last of all: nothing is accepted before it can be kept.
+func (d *Daemon) openDoors() error {
+	c := d.config
+	d.doors = ingest.New(d.lanes, ingest.Options{
+		MaxLine: int(c.Ingest.MaxLine), MaxConnections: c.Server.MaxConnections, Logger: d.logger,
+	})
+	d.http = d.httpServer()
+	l, err := net.Listen("tcp", c.Server.Listen)
+	if err != nil {
+		return &ListenError{Key: "server.listen", Addr: c.Server.Listen, Err: err}
+	}
+	d.addr = l.Addr()
+	d.doors.Listen(l)
+	d.background.Go(func() {
+		if err := d.http.Serve(d.doors.HTTP()); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			d.fail(fmt.Errorf("serve HTTP: %w", err))
+		}
+	})
+	if err := d.openFurtherDoors(); err != nil {
+		return errors.Join(err, d.Stop(context.Background()))
+	}
+	d.logger.Info("listening", "addr", d.addr.String(), "data_dir", c.Server.DataDir, "store", d.store.Backend(), "lanes", d.lanes.Lanes())
+	return nil
+}
+
+func (d *Daemon) openFurtherDoors() error {
+	c := d.config.Ingest
+	if c.Unix != "" {
+		l, err := listenUnix(c.Unix)
+		if err != nil {
+			return &ListenError{Key: "ingest.unix", Addr: c.Unix, Err: err}
+		}
+		d.doors.Listen(l)
+	}
+	if c.Unixgram != "" {
+		pc, err := listenUnixgram(c.Unixgram)
+		if err != nil {
+			return &ListenError{Key: "ingest.unixgram", Addr: c.Unixgram, Err: err}
+		}
+		d.doors.ListenPackets(pc)
+	}
+	if c.UDP != "" {
+		pc, err := net.ListenPacket("udp", c.UDP)
+		if err != nil {
+			return &ListenError{Key: "ingest.udp", Addr: c.UDP, Err: err}
+		}
+		d.doors.ListenPackets(pc)
+	}
+	return nil
+}
+
+// ListenError reports an address that could not be listened on.
+type ListenError struct {
+	Key, Addr string
+	Err       error
+}
+
+func (e *ListenError) Error() string {
+	return fmt.Sprintf("%s: cannot listen on %s: %v; free the address or choose another", e.Key, e.Addr, e.Err)
+}
+func (e *ListenError) Unwrap() error { return e.Err }
+
+// listenUnix replaces a socket file that a killed daemon left behind, and
+// nothing else.
+func listenUnix(path string) (net.Listener, error) {
+	if err := removeSocket(path); err != nil {
+		return nil, err
+	}
+	return net.Listen("unix", path)
+}
+
+func listenUnixgram(path string) (net.PacketConn, error) {
+	if err := removeSocket(path); err != nil {
+		return nil, err
+	}
+	return net.ListenPacket("unixgram", path)
+}
+
+func removeSocket(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode()&os.ModeSocket == 0 {
+		return errors.New("the path exists and is no socket")
+	}
+	return os.Remove(path)
+}
+
+// httpServer has limits on everything a client could stretch.
+func (d *Daemon) httpServer() *http.Server {
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           d.routes(),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       2 * time.Minute,
+		WriteTimeout:      2 * time.Minute,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		Protocols:         &protocols,
+	}
+}
+
+func (d *Daemon) routes() http.Handler {
+	return api.New(api.Options{
+		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready,
+		Metrics: d.telemetry(), Logger: d.logger, Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
+		Limits: d.limits(), Now: d.now,
+	})
+}

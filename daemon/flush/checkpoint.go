@@ -1,0 +1,111 @@
+package flush
+
+import (
+	"log/slog"
+	"time"
+
+	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/record"
+	"example.com/nexusctl/daemon/replay"
+	"example.com/nexusctl/daemon/wal"
+)
+
+const (
+	checkpointEvery = 5 * time.Minute
+	checkpointBytes = 256 << 20 // of log: bounds what a restart reads
+	// keepLog is how long log and checkpoints outlive their flush, so that a
+	// store that fails over to an older position can be brought up again.
+	keepLog = time.Hour
+)
+
+// Checkpointer writes checkpoints when they are due, and drops the log and the
+// checkpoints that nobody can need any more.
+type Checkpointer struct {
+	files   *replay.Checkpoints
+	log     *wal.Log
+	catalog *admit.Catalog
+	logger  *slog.Logger
+	now     func() time.Time
+	last    time.Time
+	lastAt  uint64
+}
+
+// NewCheckpointer returns a Checkpointer whose first checkpoint is due after
+// one whole interval.
+func NewCheckpointer(files *replay.Checkpoints, log *wal.Log, catalog *admit.Catalog, logger *slog.Logger, now func() time.Time) *Checkpointer {
+	return &Checkpointer{files: files, log: log, catalog: catalog, logger: logger, now: now, last: now()}
+}
+
+// After is called when a generation is in the store and the state has advanced
+// over it; it writes a checkpoint where one is due.
+func (c *Checkpointer) After(g *aggregate.Generation, state *aggregate.State) error {
+	if c.now().Sub(c.last) < checkpointEvery && g.To-c.lastAt < checkpointBytes {
+		return nil
+	}
+	return c.Write(g, state)
+}
+
+// Write makes a checkpoint at the end of the generation now.
+func (c *Checkpointer) Write(g *aggregate.Generation, state *aggregate.State) error {
+	if err := c.files.Write(checkpoint(g, state, c.catalog)); err != nil {
+		return err
+	}
+	c.last, c.lastAt = c.now(), g.To
+	return c.drop()
+}
+
+// drop keeps the newest checkpoint that is older than keepLog, all later ones,
+// and the log from that one on.
+func (c *Checkpointer) drop() error {
+	positions, err := c.files.Positions()
+	if err != nil {
+		return err
+	}
+	keep := 0
+	for i, p := range positions {
+		info, err := c.files.Written(p)
+		if err == nil && c.now().Sub(info.ModTime()) > keepLog {
+			keep = i
+		}
+	}
+	for _, p := range positions[:keep] {
+		if err := c.files.Remove(p); err != nil {
+			return err
+		}
+	}
+	if keep == 0 && len(positions) > 0 {
+		if info, err := c.files.Written(positions[0]); err != nil || c.now().Sub(info.ModTime()) <= keepLog {
+			return nil // none is old enough yet
+		}
+	}
+	freed, err := c.log.DropBefore(wal.Position(positions[keep]))
+	if freed > 0 {
+		c.logger.Debug("dropped log that is stored and old enough", "bytes", freed)
+	}
+	return err
+}
+
+// checkpoint gathers what the fold knows at the end of a generation. A restart
+// voids the lanes' references.
+func checkpoint(g *aggregate.Generation, state *aggregate.State, catalog *admit.Catalog) *record.Checkpoint {
+	all := catalog.Snapshot()
+	c := &record.Checkpoint{Position: g.To, Mark: g.Next}
+	if !g.Next.Restart {
+		for _, p := range g.Parts {
+			c.Lanes = append(c.Lanes, laneDict(p, all))
+		}
+	}
+	state.Each(func(i uint32, v float64) {
+		c.Gauges = append(c.Gauges, record.Gauge{Key: []byte(all[i].Key), Value: v})
+	})
+	return c
+}
+
+func laneDict(p aggregate.Part, all []*admit.Series) record.LaneDict {
+	d := record.LaneDict{Lane: uint32(p.Lane)}
+	for _, r := range p.Dict() {
+		d.Defs = append(d.Defs, record.Def{Rate: r.Rate, Key: []byte(all[r.Series].Key)})
+	}
+	return d
+}

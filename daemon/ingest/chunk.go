@@ -1,0 +1,54 @@
+package ingest
+
+import (
+	"sync"
+
+	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/daemon/wal"
+	"example.com/nexusctl/protocol"
+)
+
+// A chunk is 64 KiB, the size at which the cost of a wake-up and of a lock no
+// longer shows, and some room so that the longest permitted line fits whole.
+const (
+	chunkSize = 64<<10 + chunkRoom
+	chunkRoom = 4 << 10
+)
+
+// chunk is a buffer on its way from a connection through a lane. It is lent
+// from a pool while there is something to read and given back by the lane.
+type chunk struct {
+	buf   [chunkSize]byte
+	units []byte // whole lines, in buf
+	// refused are units that never became lines.
+	refused  protocol.Reason
+	refusals int
+	inFlight chan struct{} // the connection's tokens; one is given back
+	stats    *Stats
+}
+
+var chunks = sync.Pool{New: func() any { return new(chunk) }}
+
+// Take hands the chunk's lines over.
+func (c *chunk) Take(t *lane.Taker) {
+	if c.refusals > 0 {
+		t.Reject(c.refused, c.refusals)
+	}
+	rest := c.units
+	for len(rest) > 0 {
+		var line []byte
+		line, rest = protocol.NextLine(rest)
+		t.Line(line)
+	}
+}
+
+// Done gives the buffer back.
+func (c *chunk) Done(_ wal.Position, err error) {
+	if err != nil {
+		c.stats.Refused.Add(1)
+	}
+	token := c.inFlight
+	c.units, c.refusals, c.inFlight = nil, 0, nil
+	chunks.Put(c)
+	<-token
+}

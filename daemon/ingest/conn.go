@@ -1,0 +1,207 @@
+package ingest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"example.com/nexusctl/protocol"
+)
+
+// inFlight bounds the chunks of one connection that a lane holds: one is being
+// worked on while the next is read.
+const inFlight = 2
+
+// drainPause is how long a connection may be silent, once the daemon is
+// stopping, before it is taken to have sent everything.
+const drainPause = 100 * time.Millisecond
+
+// conn reads one stream of lines. It holds a buffer only while the stream is
+// readable; between reads it keeps the unfinished line alone.
+type conn struct {
+	server *Server
+	net    net.Conn
+	raw    syscall.RawConn
+	lane   int
+	frames bool // packets may come framed
+	tokens chan struct{}
+	carry  []byte // a line begun and not ended
+	skip   bool   // inside a line that is too long
+	speech speech
+}
+
+func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return nil, errors.New("the connection is not a system socket")
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &conn{server: s, net: c, raw: raw, lane: s.lanes.Assign(), frames: frames, tokens: make(chan struct{}, inFlight)}, nil
+}
+
+// serve reads until the stream ends. It returns true where the connection was
+// handed to the HTTP server, which then owns it.
+func (c *conn) serve() (handed bool) {
+	for {
+		k := chunks.Get().(*chunk)
+		n, err := c.read(k)
+		if n > 0 && c.speech == undecided {
+			if handed, done := c.decide(k, n); done {
+				return handed
+			}
+		} else if n > 0 {
+			c.cut(k, n)
+		} else {
+			chunks.Put(k)
+		}
+		if err != nil {
+			c.end(err)
+			return false
+		}
+	}
+}
+
+// read fills the chunk behind the carried line. The buffer is lent inside the
+// readiness callback's scope only in effect: a connection that has nothing to
+// read gives it back before it waits.
+func (c *conn) read(k *chunk) (n int, err error) {
+	if c.server.draining() {
+		if err := c.net.SetReadDeadline(time.Now().Add(drainPause)); err != nil {
+			return 0, err
+		}
+	}
+	have := copy(k.buf[:], c.carry)
+	rerr := c.raw.Read(func(fd uintptr) bool {
+		n, err = readSocket(int(fd), k.buf[have:])
+		return err != syscall.EAGAIN
+	})
+	switch {
+	case rerr != nil:
+		return 0, rerr
+	case err != nil:
+		return 0, os.NewSyscallError("read", err)
+	case n == 0:
+		return 0, io.EOF
+	}
+	return have + n, nil
+}
+
+func readSocket(fd int, b []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, b)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// decide looks at the first bytes. done says that the connection needs no
+// further reading here.
+func (c *conn) decide(k *chunk, n int) (handed, done bool) {
+	s, name := sniff(k.buf[:n], c.frames)
+	c.speech = s
+	switch s {
+	case http:
+		first := bytes.Clone(k.buf[:n])
+		chunks.Put(k)
+		return c.server.handToHTTP(c.net, first), true
+	case foreign:
+		c.refuse(k, protocol.WrongProtocol)
+		c.answer("this port speaks nexusctl lines and HTTP, not " + name + "\n")
+		return false, true
+	case undecided:
+		c.carry = append(c.carry[:0], k.buf[:n]...)
+		chunks.Put(k)
+	default:
+		c.cut(k, n)
+	}
+	return false, false
+}
+
+// cut sends the chunk's whole lines to the lane and keeps the rest.
+func (c *conn) cut(k *chunk, n int) {
+	if c.speech == framed {
+		c.cutFrames(k, n)
+		return
+	}
+	data := k.buf[:n]
+	if c.skip {
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			c.carry = c.carry[:0]
+			chunks.Put(k)
+			return
+		}
+		data, c.skip = data[i+1:], false
+	}
+	whole, rest := protocol.Cut(data)
+	k.units = whole
+	if len(rest) > c.server.maxLine+1 { // one more for a CR before the LF
+		k.refused, k.refusals = protocol.LineTooLong, 1
+		c.skip, rest = true, nil
+	}
+	c.keep(rest)
+	c.submit(k)
+}
+
+// keep remembers an unfinished line, and lets go of memory that one long line
+// once needed.
+func (c *conn) keep(rest []byte) {
+	if len(rest) == 0 && cap(c.carry) > 1<<10 {
+		c.carry = nil
+	}
+	c.carry = append(c.carry[:0], rest...)
+}
+
+func (c *conn) submit(k *chunk) {
+	if len(k.units) == 0 && k.refusals == 0 {
+		chunks.Put(k)
+		return
+	}
+	c.tokens <- struct{}{}
+	k.inFlight, k.stats = c.tokens, &c.server.stats
+	c.server.lanes.Submit(c.lane, k)
+}
+
+func (c *conn) refuse(k *chunk, r protocol.Reason) {
+	k.refused, k.refusals = r, 1
+	c.submit(k)
+}
+
+// answer writes one line to the peer, best effort: it may be gone already.
+func (c *conn) answer(text string) {
+	_ = c.net.SetWriteDeadline(time.Now().Add(time.Second))
+	_, _ = io.WriteString(c.net, text)
+}
+
+// end takes what the stream's end leaves: a last line without its newline
+// counts where the peer closed cleanly, and is a fragment where it did not.
+func (c *conn) end(err error) {
+	switch {
+	case len(c.carry) == 0:
+	case !errors.Is(err, io.EOF) || c.speech == framed:
+		c.refuse(chunks.Get().(*chunk), protocol.Partial)
+	default:
+		k := chunks.Get().(*chunk)
+		k.units = k.buf[:copy(k.buf[:], c.carry)]
+		c.submit(k)
+	}
+	c.carry = nil
+	c.settle()
+}
+
+// settle waits until the lane has done with every chunk.
+func (c *conn) settle() {
+	for range inFlight {
+		c.tokens <- struct{}{}
+	}
+}

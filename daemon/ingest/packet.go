@@ -1,0 +1,35 @@
+package ingest
+
+import (
+	"errors"
+	"net"
+)
+
+// servePackets reads datagrams until the socket is closed. Each holds one or
+// more lines, the last of which needs no newline.
+func (s *Server) servePackets(pc net.PacketConn) error {
+	tokens := make(chan struct{}, inFlight)
+	lane := s.lanes.Assign()
+	for {
+		k := chunks.Get().(*chunk)
+		n, _, err := pc.ReadFrom(k.buf[:])
+		if err != nil {
+			chunks.Put(k)
+			for range inFlight {
+				tokens <- struct{}{}
+			}
+			if errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		if n == 0 {
+			chunks.Put(k)
+			continue
+		}
+		s.stats.Packets.Add(1)
+		tokens <- struct{}{}
+		k.units, k.inFlight, k.stats = k.buf[:n], tokens, &s.stats
+		s.lanes.Submit(lane, k)
+	}
+}

@@ -1,0 +1,203 @@
+// Package ingest is the doors for streams and datagrams: it accepts, tells by
+// the first bytes what a connection speaks, cuts the stream into whole lines
+// and hands them to a lane. It never looks inside a line.
+//
+// Backpressure is not reading: a connection has two chunks with its lane at
+// most, and while it waits for one TCP slows the sender down.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/nexusctl/daemon/lane"
+)
+
+// Lanes is where chunks go: lane.Set.
+type Lanes interface {
+	Assign() int
+	Submit(lane int, j lane.Job)
+}
+
+// Stats are the doors' counters, safe to read at any time.
+type Stats struct {
+	Accepted atomic.Uint64 // connections taken in all
+	Active   atomic.Int64  // connections open now
+	Packets  atomic.Uint64
+	Panics   atomic.Uint64
+	Refused  atomic.Uint64 // chunks that the log refused
+	Turned   atomic.Uint64 // connections turned away at the limit
+}
+
+// Options are the settings of the doors.
+type Options struct {
+	MaxLine        int // bytes
+	MaxConnections int
+	Logger         *slog.Logger
+}
+
+// Server serves any number of listeners.
+type Server struct {
+	lanes   Lanes
+	maxLine int
+	opts    Options
+	http    *handover
+	stats   Stats
+
+	mu      sync.Mutex
+	open    map[net.Conn]struct{}
+	closers []func() error
+	stop    atomic.Bool
+	wg      sync.WaitGroup
+}
+
+// New returns a server without listeners.
+func New(lanes Lanes, o Options) *Server {
+	return &Server{lanes: lanes, maxLine: o.MaxLine, opts: o, http: newHandover(), open: map[net.Conn]struct{}{}}
+}
+
+// Stats returns the counters.
+func (s *Server) Stats() *Stats { return &s.stats }
+
+// HTTP returns the listener on which connections that speak HTTP appear.
+func (s *Server) HTTP() net.Listener { return s.http }
+
+// Listen serves a stream listener until Drain. Framed packets are recognised
+// on Unix sockets.
+func (s *Server) Listen(l net.Listener) {
+	s.http.setAddr(l.Addr())
+	s.mu.Lock()
+	s.closers = append(s.closers, l.Close)
+	s.mu.Unlock()
+	_, frames := l.(*net.UnixListener)
+	s.wg.Go(func() { s.accept(l, frames) })
+}
+
+// ListenPackets serves a datagram socket until Drain.
+func (s *Server) ListenPackets(pc net.PacketConn) {
+	s.mu.Lock()
+	s.closers = append(s.closers, pc.Close)
+	s.mu.Unlock()
+	s.wg.Go(func() {
+		if err := s.servePackets(pc); err != nil {
+			s.opts.Logger.Error("a datagram socket failed", "addr", pc.LocalAddr(), "error", err)
+		}
+	})
+}
+
+func (s *Server) accept(l net.Listener, frames bool) {
+	for {
+		c, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			// Out of descriptors, most likely: pause instead of spinning.
+			s.opts.Logger.Error("accept failed", "addr", l.Addr(), "error", err)
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		s.serveConn(c, frames)
+	}
+}
+
+func (s *Server) serveConn(c net.Conn, frames bool) {
+	s.mu.Lock()
+	full := len(s.open) >= s.opts.MaxConnections
+	if !full {
+		s.open[c] = struct{}{}
+	}
+	s.mu.Unlock()
+	if full {
+		s.stats.Turned.Add(1)
+		_ = c.Close()
+		return
+	}
+	s.stats.Accepted.Add(1)
+	s.stats.Active.Add(1)
+	s.wg.Go(func() {
+		if handed := s.contain(c, frames); !handed {
+			s.forget(c)
+			_ = c.Close()
+		}
+	})
+}
+
+// contain serves one connection; a panic ends that connection and no other.
+func (s *Server) contain(c net.Conn, frames bool) (handed bool) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.stats.Panics.Add(1)
+			s.opts.Logger.Error("panic in a connection was contained", "remote", c.RemoteAddr(), "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	k, err := newConn(s, c, frames)
+	if err != nil {
+		s.opts.Logger.Error("connection not served", "remote", c.RemoteAddr(), "error", err)
+		return false
+	}
+	return k.serve()
+}
+
+func (s *Server) forget(c net.Conn) {
+	s.mu.Lock()
+	delete(s.open, c)
+	s.mu.Unlock()
+	s.stats.Active.Add(-1)
+}
+
+// handToHTTP passes a connection on, with the bytes already read. It returns
+// false where nobody takes HTTP any more.
+func (s *Server) handToHTTP(c net.Conn, first []byte) bool {
+	return s.http.give(&prefixed{Conn: c, first: first, onClose: func() { s.forget(c) }})
+}
+
+func (s *Server) draining() bool { return s.stop.Load() }
+
+// CloseDoors stops accepting. Open connections go on.
+func (s *Server) CloseDoors() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, closeDoor := range s.closers {
+		if err := closeDoor(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	s.closers = nil
+	return errors.Join(errs...)
+}
+
+// Drain reads what the open connections have still sent, until each has been
+// silent for a moment, and closes them. When ctx ends first the rest is closed
+// as it is.
+func (s *Server) Drain(ctx context.Context) error {
+	s.stop.Store(true)
+	s.each(func(c net.Conn) { _ = c.SetReadDeadline(time.Now().Add(drainPause)) })
+	done := make(chan struct{})
+	go func() { s.wg.Wait(); close(done) }()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	n := 0
+	s.each(func(c net.Conn) { n++; _ = c.Close() })
+	<-done
+	return fmt.Errorf("%d connections were still sending when the time to stop was up", n)
+}
+
+func (s *Server) each(f func(net.Conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		f(c)
+	}
+}

@@ -1,0 +1,174 @@
+// Package lane runs the daemon's workers. A lane is one goroutine that reads
+// units off a job, decides on each, logs what it took as one record and folds
+// it into its own tables. Nothing on that way is shared but the log's lock.
+//
+// A Set holds the lanes, the sequencer that marks generations, and the
+// Collector that keeps them until they are in the store. What must be exact
+// over all lanes, the ledger and the reads, comes from a light mark: each lane
+// answers between two chunks, and the answers count only if nothing moved from
+// lane to collector to store in between.
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/record"
+	"example.com/nexusctl/protocol"
+)
+
+var (
+	// ErrClosed reports a job that came after the lanes were stopped.
+	ErrClosed = errors.New("the daemon is stopping")
+	// ErrUnsettled reports that no consistent answer was had in time.
+	ErrUnsettled = errors.New("generations moved too fast for a consistent answer; ask again")
+)
+
+// PanicError is a panic that a job caused and its lane contained.
+type PanicError struct{ Value any }
+
+func (e *PanicError) Error() string { return fmt.Sprintf("internal fault: %v", e.Value) }
+
+// Options are what the lanes work with. All fields but Now are required.
+type Options struct {
+	Lanes      int
+	Log        Log
+	Catalog    *admit.Catalog
+	Page       *ledger.Page
+	Limits     protocol.Limits
+	Fold       aggregate.Options
+	MaxAliases int
+	Logger     *slog.Logger
+	Now        func() time.Time // default time.Now
+}
+
+// Start is where recovery left off: the mark that opened the current
+// generation and ends at Position, the last generation in the store, and the
+// gauges as that left them.
+type Start struct {
+	Mark     record.Mark
+	Position uint64
+	Flushed  uint64
+	State    *aggregate.State
+}
+
+// Set is all lanes of the daemon.
+type Set struct {
+	opts      Options
+	log       Log
+	workers   []*worker
+	collector *Collector
+	order     *order
+	open      atomic.Pointer[opened]
+	panics    atomic.Uint64
+	next      atomic.Uint32
+	early     chan struct{}
+
+	marking  sync.Mutex // one mark at a time
+	position uint64     // end of the last mark
+
+	closing sync.RWMutex
+	closed  bool
+	wg      sync.WaitGroup
+}
+
+// opened is the open generation, for readers.
+type opened struct {
+	mark    record.Mark
+	ordered *aggregate.Ordered
+}
+
+// New makes the lanes and starts their goroutines. Close ends them.
+func New(o Options, start Start) *Set {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Set{
+		opts: o, log: o.Log, position: start.Position, early: make(chan struct{}, 1),
+		collector: newCollector(o.Lanes, start.Flushed, start.State),
+		order:     &order{mark: start.Mark, ordered: aggregate.NewOrdered()},
+	}
+	s.open.Store(&opened{start.Mark, s.order.ordered})
+	for i := range o.Lanes {
+		w := newWorker(i, s, start.Mark)
+		s.workers = append(s.workers, w)
+		s.wg.Go(w.run)
+	}
+	return s
+}
+
+// Collector returns the generations on their way to the store.
+func (s *Set) Collector() *Collector { return s.collector }
+
+// Lanes returns the number of lanes.
+func (s *Set) Lanes() int { return len(s.workers) }
+
+// Panics returns how many panics the lanes have contained.
+func (s *Set) Panics() uint64 { return s.panics.Load() }
+
+// Assign picks the lane for a new connection, in turn. All of a connection's
+// chunks go to one lane, which keeps its lines in order.
+func (s *Set) Assign() int { return int(s.next.Add(1)) % len(s.workers) }
+
+// Submit gives a job to a lane and waits while the lane's queue is full: that
+// wait is the backpressure. After Close the job is done with ErrClosed.
+func (s *Set) Submit(lane int, j Job) {
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	if s.closed {
+		j.Done(0, ErrClosed)
+		return
+	}
+	s.workers[lane].jobs <- j
+}
+
+// Close lets the lanes finish what is queued and waits for them. Generations
+// stay with the Collector.
+func (s *Set) Close() {
+	s.closing.Lock()
+	if !s.closed {
+		s.closed = true
+		for _, w := range s.workers {
+			close(w.jobs)
+		}
+	}
+	s.closing.Unlock()
+	s.wg.Wait()
+}
+
+// ask runs f on every lane's goroutine and waits for all.
+func (s *Set) ask(ctx context.Context, f func(w *worker)) error {
+	s.closing.RLock()
+	defer s.closing.RUnlock()
+	if s.closed {
+		s.wg.Wait() // the lanes' goroutines are gone: their state is ours to read
+		for _, w := range s.workers {
+			f(w)
+		}
+		return nil
+	}
+	answered := make(chan struct{}, len(s.workers))
+	for _, w := range s.workers {
+		select {
+		case w.mail <- func() { f(w); answered <- struct{}{} }:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	for range s.workers {
+		select {
+		case <-answered:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

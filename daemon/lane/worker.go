@@ -1,0 +1,204 @@
+package lane
+
+import (
+	"runtime/debug"
+	"sync/atomic"
+
+	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/record"
+	"example.com/nexusctl/daemon/wal"
+	"example.com/nexusctl/protocol"
+)
+
+// Log is where a batch gets its place: wal.Log.
+type Log interface {
+	Append(build func(at wal.Position) []byte) (wal.Span, error)
+}
+
+// Job is one intake: a chunk of a connection, the body of a request.
+type Job interface {
+	// Take hands the units over, on the lane's goroutine.
+	Take(t *Taker)
+	// Done is called once the units are in the log and in the tables. log is
+	// the position behind them; err says that the log refused them.
+	Done(log wal.Position, err error)
+}
+
+// queueLength bounds the jobs that wait for a lane. A connection that finds
+// the queue full waits, stops reading, and TCP pushes back on its sender.
+const queueLength = 8
+
+// worker is one lane: a goroutine with its own references and tables.
+type worker struct {
+	number    int
+	set       *Set
+	admit     *admit.Lane
+	fold      *aggregate.Lane
+	taker     Taker
+	epoch     uint64
+	encoded   []byte
+	received  *atomic.Uint64
+	logged    wal.Position
+	lastError error
+
+	jobs chan Job
+	mail chan func()
+}
+
+func newWorker(number int, s *Set, m record.Mark) *worker {
+	w := &worker{
+		number: number, set: s,
+		admit:    admit.NewLane(number, s.opts.Catalog, s.opts.MaxAliases),
+		fold:     aggregate.NewLane(number, s.opts.Fold, m.Generation, m.Bucket),
+		received: s.opts.Page.Lane(number),
+		jobs:     make(chan Job, queueLength),
+		mail:     make(chan func(), queueLength),
+	}
+	w.taker = Taker{lane: w, parser: protocol.NewParser(s.opts.Limits)}
+	return w
+}
+
+// run works until jobs is closed. Mail comes first: a reader waits for one
+// chunk at most.
+func (w *worker) run() {
+	for {
+		select {
+		case f := <-w.mail:
+			f()
+			continue
+		default:
+		}
+		select {
+		case f := <-w.mail:
+			f()
+		case j, ok := <-w.jobs:
+			if !ok {
+				w.drainMail()
+				return
+			}
+			w.work(j)
+		}
+	}
+}
+
+// drainMail answers what was asked before the lane stopped.
+func (w *worker) drainMail() {
+	for {
+		select {
+		case f := <-w.mail:
+			f()
+		default:
+			return
+		}
+	}
+}
+
+// work runs one job. A panic in it is contained here: what the job handed over
+// before is kept, the rest of it is not taken, the lane goes on.
+func (w *worker) work(j Job) {
+	w.lastError = nil
+	w.taker.parser.Now = w.set.opts.Now().UnixMilli()
+	w.take(j)
+	w.commit()
+	j.Done(w.logged, w.lastError)
+}
+
+func (w *worker) take(j Job) {
+	defer func() {
+		if r := recover(); r != nil {
+			w.set.panics.Add(1)
+			w.lastError = &PanicError{Value: r}
+			w.set.opts.Logger.Error("panic in a job was contained", "lane", w.number, "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	j.Take(&w.taker)
+}
+
+// commit logs and folds what the taker has gathered.
+func (w *worker) commit() {
+	t, b := &w.taker, &w.taker.batch
+	if b.Empty() {
+		return
+	}
+	b.Lane, b.At = uint32(w.number), w.set.opts.Now().UnixMilli()
+	units := b.Values() + b.Refused()
+	w.received.Add(units)
+	w.encoded = record.AppendBatch(w.encoded[:0], b)
+	var mark record.Mark
+	span, err := w.set.log.Append(func(wal.Position) []byte {
+		mark = w.set.order.mark
+		return w.place()
+	})
+	if err != nil {
+		w.lastError = err
+		w.shed(units)
+	} else {
+		w.logged = span.To
+		w.enter(mark)
+		w.foldBatch(span)
+	}
+	b.Reset()
+	t.turning = t.turning[:0]
+	t.replace = false
+	if w.fold.Crowded() {
+		w.set.hurry()
+	}
+}
+
+// place runs under the log's lock: it settles what depends on the batch's
+// place in the log and returns the record.
+func (w *worker) place() []byte {
+	t, o := &w.taker, w.set.order
+	moved := false
+	if o.epoch.Load() != w.epoch {
+		moved = t.moveSamples()
+	}
+	if t.replace {
+		moved = t.moveTimed(o.mark.Bucket, w.set.opts.Fold.Resolution) || moved
+	}
+	o.becomeOrdered(t.turning)
+	w.epoch = o.epoch.Load()
+	if moved {
+		w.encoded = record.AppendBatch(w.encoded[:0], &t.batch)
+	}
+	o.ordered.Apply(&t.batch, func(ref uint32) uint32 { return w.admit.Series(ref).Index })
+	return w.encoded
+}
+
+// enter moves the lane's tables on to the generation a mark has opened.
+func (w *worker) enter(m record.Mark) {
+	for g := w.fold.Generation(); g < m.Generation; g++ {
+		w.set.collector.Put(g, w.fold.Seal(g+1, m.Bucket))
+	}
+}
+
+func (w *worker) foldBatch(span wal.Span) {
+	b := &w.taker.batch
+	for i, d := range b.Defs {
+		s := w.admit.Series(b.FirstRef + uint32(i))
+		w.fold.Define(aggregate.Ref{Series: s.Index, Type: s.Type, Rate: d.Rate})
+	}
+	w.fold.Fold(uint64(span.From), b)
+}
+
+// shed counts a batch that the log refused. Nothing of it was taken.
+func (w *worker) shed(units uint64) {
+	refused := &record.Batch{}
+	refused.Shed[protocol.ShedDisk] = units
+	w.fold.Fold(0, refused)
+}
+
+// share is one lane's terms of the ledger, as of one moment between chunks.
+type share struct {
+	received uint64
+	pending  uint64
+	counts   ledger.Counts
+}
+
+func (w *worker) share() share {
+	s := share{received: w.received.Load()}
+	s.pending, s.counts = w.fold.Pending()
+	return s
+}

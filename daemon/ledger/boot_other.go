@@ -1,0 +1,5 @@
+//go:build !darwin
+
+package ledger
+
+func portableBootID() string { return "" }

@@ -1,0 +1,85 @@
+// Package maint does the store's periodic work beside the traffic: for now it
+// compacts the blocks of past hours into chunks.
+package maint
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"example.com/nexusctl/storage"
+)
+
+// Store is what maintenance needs of the store.
+type Store interface {
+	Compact(ctx context.Context, before int64) (storage.CompactStats, error)
+}
+
+// Head is the memory of recent blocks, which compaction makes needless.
+type Head interface{ DropBefore(hour int64) }
+
+// Backlog tells which hours may still get blocks: lane.Collector.
+type Backlog interface {
+	OldestBucket() (bucket int64, any bool)
+}
+
+const (
+	every = time.Minute
+	// grace is how long an hour is left alone after its end, so that its last
+	// flush is in.
+	grace = 2 * time.Minute
+)
+
+// Maintainer runs the jobs.
+type Maintainer struct {
+	store   Store
+	head    Head
+	backlog Backlog
+	logger  *slog.Logger
+	now     func() time.Time
+}
+
+// New returns a Maintainer that has done nothing yet.
+func New(s Store, h Head, b Backlog, logger *slog.Logger, now func() time.Time) *Maintainer {
+	return &Maintainer{store: s, head: h, backlog: b, logger: logger, now: now}
+}
+
+// Run works until ctx ends. A job that fails is logged and tried again.
+func (m *Maintainer) Run(ctx context.Context) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if err := m.Compact(ctx); err != nil && ctx.Err() == nil {
+			m.logger.Warn("compaction failed; it will be tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Compact turns the blocks of every hour that is over into chunks.
+func (m *Maintainer) Compact(ctx context.Context) error {
+	before := Before(m.now(), m.backlog)
+	stats, err := m.store.Compact(ctx, before)
+	if err != nil {
+		return err
+	}
+	m.head.DropBefore(before)
+	if stats.Blocks > 0 {
+		m.logger.Info("compacted", "blocks", stats.Blocks, "chunks", stats.Chunks, "bytes", stats.Bytes, "took", stats.Took.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// Before returns the first hour that may still get blocks.
+func Before(now time.Time, b Backlog) int64 {
+	const hour = 3_600_000
+	before := now.Add(-grace).UnixMilli() / hour
+	if bucket, any := b.OldestBucket(); any {
+		before = min(before, bucket/hour)
+	}
+	return before
+}

@@ -1,0 +1,148 @@
+package query
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/block"
+)
+
+// pile gathers the points of one series by bucket, and by who wrote them:
+// within one writer the later write of a gauge wins, between writers the later
+// sample does, so writers are reduced one by one first.
+type pile struct {
+	chunks  []block.Point // by generation, then time
+	writers map[string][]block.Point
+}
+
+// merge puts window, blocks and chunks of each series together. Points before
+// day only raise a counter's base.
+func (r *Reader) merge(list []Series, win lane.Window, sel storage.Selection, day, to int64) error {
+	piles := make(map[int64]*pile, len(list))
+	for i := range list {
+		if list[i].ID != 0 {
+			piles[list[i].ID] = &pile{writers: map[string][]block.Point{}}
+		}
+	}
+	if err := r.addChunks(piles, sel.Chunks); err != nil {
+		return err
+	}
+	if err := r.addBlocks(piles, sel.Blocks, win.Flushed); err != nil {
+		return err
+	}
+	for i := range list {
+		s := &list[i]
+		p := piles[s.ID]
+		if p == nil {
+			p = &pile{writers: map[string][]block.Point{}}
+		}
+		if s.local != nil {
+			p.writers[r.writer] = append(p.writers[r.writer], win.Points[s.local.Index]...)
+		}
+		s.Base = sel.Bases[s.ID]
+		s.settle(p.reduce(), day, to)
+	}
+	return nil
+}
+
+func (r *Reader) addChunks(piles map[int64]*pile, chunks []storage.Chunk) error {
+	slices.SortStableFunc(chunks, func(a, b storage.Chunk) int {
+		return cmp.Or(cmp.Compare(a.Series, b.Series), cmp.Compare(a.Start, b.Start), cmp.Compare(a.Gen, b.Gen))
+	})
+	for _, c := range chunks {
+		p := piles[c.Series]
+		if p == nil {
+			continue
+		}
+		points, err := block.DecodeChunk(c.Data, c.Start, nil)
+		if err != nil {
+			return fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
+		}
+		p.chunks = append(p.chunks, points...)
+	}
+	return nil
+}
+
+// addBlocks takes the wanted series out of blocks, which come by writer and
+// sequence. This daemon's blocks behind flushed are in the window.
+func (r *Reader) addBlocks(piles map[int64]*pile, blocks []storage.StoredBlock, flushed uint64) error {
+	wanted := map[int64][]int64{}
+	for id := range piles {
+		wanted[id/block.ShardSize] = append(wanted[id/block.ShardSize], id)
+	}
+	for _, b := range blocks {
+		if b.Writer == r.writer && b.Seq > flushed {
+			continue
+		}
+		points, err := pick(b.Data, wanted[b.Shard])
+		if err != nil {
+			return fmt.Errorf("block %s/%d of shard %d: %w", b.Writer, b.Seq, b.Shard, err)
+		}
+		for _, pt := range points {
+			if p := piles[pt.Series]; p != nil {
+				p.writers[b.Writer] = append(p.writers[b.Writer], pt)
+			}
+		}
+	}
+	return nil
+}
+
+// pick decodes what a few series need, and the whole block where they are many.
+func pick(data []byte, ids []int64) (points []block.Point, err error) {
+	const few = 8
+	if len(ids) > few {
+		return block.DecodeBlock(data, nil)
+	}
+	for _, id := range ids {
+		if points, err = block.FindSeries(data, id, points); err != nil {
+			return nil, err
+		}
+	}
+	return points, nil
+}
+
+// reduce merges the pile into one point a bucket, by time. Raw samples stay
+// each its own.
+func (p *pile) reduce() []block.Point {
+	parts := [][]block.Point{reduce(p.chunks, block.MergeWriters)}
+	for _, w := range slices.Sorted(maps.Keys(p.writers)) {
+		parts = append(parts, reduce(p.writers[w], block.Merge))
+	}
+	all := parts[0]
+	if len(parts) > 1 {
+		all = reduce(slices.Concat(parts...), block.MergeWriters)
+	}
+	return all
+}
+
+// reduce sorts by time, keeping the order of equals, and merges those.
+func reduce(points []block.Point, merge func(a, b block.Point) block.Point) []block.Point {
+	slices.SortStableFunc(points, func(a, b block.Point) int { return cmp.Compare(a.Time, b.Time) })
+	out := points[:0:0]
+	for _, p := range points {
+		if n := len(out); n > 0 && out[n-1].Time == p.Time && p.Kind != block.Raw {
+			out[n-1] = merge(out[n-1], p)
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// settle keeps the points of the range. What lies before it was not compacted
+// yet, so the store's base does not hold it.
+func (s *Series) settle(points []block.Point, day, to int64) {
+	for _, p := range points {
+		switch {
+		case p.Time < day:
+			s.Base.Sum += p.Sum
+			s.Base.Neg += p.Neg
+		case p.Time <= to:
+			s.Points = append(s.Points, p)
+		}
+	}
+}

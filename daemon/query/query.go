@@ -1,0 +1,182 @@
+// Package query is the one read path: what the lanes and the collector still
+// hold, what the store holds as blocks, what it holds as chunks, merged into
+// one list of points a series. Point and recent-window reads use it as it is;
+// the PromQL engine reads through the same path.
+//
+// Every point is counted once. The window is read first and says which
+// generation of this daemon is the last in the store; blocks of later ones are
+// left out, so a flush between the two reads cannot double anything. Blocks
+// and chunks come from one snapshot of the store, so a compaction cannot
+// either.
+package query
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/protocol/series"
+	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/block"
+)
+
+// Window is the read path's first source: lane.Set.
+type Window interface {
+	Window(ctx context.Context, list []*admit.Series) (lane.Window, error)
+}
+
+// Store is its second: storage.Store.
+type Store interface {
+	FindSeries(ctx context.Context, ms []series.Matcher, after int64, limit int) ([]storage.Series, error)
+	Names(ctx context.Context) ([]storage.Name, error)
+	Read(ctx context.Context, r storage.ReadRequest) (storage.Selection, error)
+}
+
+// ErrTooMany reports a query that touches more series than it may.
+var ErrTooMany = errors.New("the query touches too many series: narrow the name or the tags")
+
+// Options are the settings of the read path.
+type Options struct {
+	Resolution int64 // bucket width, milliseconds
+	Idle       int64 // how long a silent series goes on with its last value, milliseconds
+	MaxSeries  int   // that one query may touch
+	Now        func() time.Time
+}
+
+// Reader reads series and points.
+type Reader struct {
+	window  Window
+	store   Store
+	catalog *admit.Catalog
+	head    *Head
+	writer  string // this daemon's log
+	opts    Options
+	names   names
+}
+
+// NewReader returns a reader for the daemon whose log is named writer.
+func NewReader(w Window, s Store, c *admit.Catalog, h *Head, writer string, o Options) *Reader {
+	return &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o}
+}
+
+// Series is one series found, and its points in the asked range.
+type Series struct {
+	ID                int64 // 0 while the store has none
+	Key               series.Key
+	Description, Unit string
+	Points            []block.Point // by time; one a bucket, but for raw samples
+	// Base is the counter's total, and the total of its negative increments,
+	// before the first point.
+	Base storage.Base
+
+	local *admit.Series
+}
+
+// Find returns the series that match, stored ones by id first. It fails with
+// ErrTooMany beyond the limit.
+func (r *Reader) Find(ctx context.Context, ms []series.Matcher) ([]Series, error) {
+	stored, err := r.store.FindSeries(ctx, ms, 0, r.opts.MaxSeries+1)
+	if err != nil {
+		return nil, fmt.Errorf("find series: %w", err)
+	}
+	found := make([]Series, 0, len(stored))
+	known := make(map[string]int, len(stored))
+	for _, s := range stored {
+		known[string(s.Key.Append(nil))] = len(found)
+		found = append(found, Series{ID: s.ID, Key: s.Key, Description: s.Description, Unit: s.Unit})
+	}
+	for _, s := range r.candidates(ms) {
+		if i, ok := known[s.Key]; ok {
+			found[i].local = s
+			continue
+		}
+		key, err := series.Parse([]byte(s.Key))
+		if err != nil {
+			return nil, fmt.Errorf("find series: %w", err)
+		}
+		if series.MatchAll(ms, key) {
+			found = append(found, Series{ID: s.ID(), Key: key, local: s})
+		}
+	}
+	if len(found) > r.opts.MaxSeries {
+		return nil, ErrTooMany
+	}
+	return found, nil
+}
+
+// candidates returns this process's series that may match: of one name where
+// the matchers name one, else all.
+func (r *Reader) candidates(ms []series.Matcher) []*admit.Series {
+	for _, m := range ms {
+		if m.Tag == series.NameTag && m.Op == series.Equal {
+			return r.catalog.ByName(m.Value)
+		}
+	}
+	return r.catalog.Snapshot()
+}
+
+// Select returns the matching series with their points whose bucket begins in
+// [from, to], both Unix milliseconds. The range is widened by the idle time,
+// over which values hold, and to the start of that day, where the running
+// totals of counters have their base.
+func (r *Reader) Select(ctx context.Context, ms []series.Matcher, from, to int64) ([]Series, error) {
+	list, err := r.Find(ctx, ms)
+	if err != nil || len(list) == 0 {
+		return list, err
+	}
+	return list, r.Fill(ctx, list, from, to)
+}
+
+// Fill reads the points of series that Find returned.
+func (r *Reader) Fill(ctx context.Context, list []Series, from, to int64) error {
+	win, err := r.window.Window(ctx, locals(list))
+	if err != nil {
+		return fmt.Errorf("read live window: %w", err)
+	}
+	day := startOfDay(from - r.opts.Idle)
+	sel, err := r.store.Read(ctx, storage.ReadRequest{
+		IDs: ids(list), From: day, To: to, BaseBefore: day, Held: r.head.Get,
+	})
+	if err != nil {
+		return fmt.Errorf("read store: %w", err)
+	}
+	return r.merge(list, win, sel, day, to)
+}
+
+func locals(list []Series) []*admit.Series {
+	var l []*admit.Series
+	for i := range list {
+		if list[i].local != nil {
+			l = append(l, list[i].local)
+		}
+	}
+	return l
+}
+
+// ids returns the store's ids. A series may have got its id since it was
+// found: its points were then in the window, which was read later than Find,
+// or in the store, where only the id leads to them.
+func ids(list []Series) (l []int64) {
+	for i := range list {
+		if list[i].ID == 0 && list[i].local != nil {
+			list[i].ID = list[i].local.ID()
+		}
+		if list[i].ID != 0 {
+			l = append(l, list[i].ID)
+		}
+	}
+	return l
+}
+
+const dayMillis = 24 * 60 * 60 * 1000
+
+func startOfDay(t int64) int64 {
+	d := t / dayMillis * dayMillis
+	if d > t {
+		d -= dayMillis
+	}
+	return d
+}

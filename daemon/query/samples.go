@@ -1,0 +1,126 @@
+package query
+
+import (
+	"math"
+
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/histogram"
+	"example.com/nexusctl/storage/block"
+)
+
+// Sample is one value at one time, Unix milliseconds, as PromQL sees it. Hist
+// is set for distributions instead of Value.
+type Sample struct {
+	Time  int64
+	Value float64
+	Hist  *histogram.Histogram
+}
+
+// staleBits is the value by which Prometheus marks the end of a series.
+const staleBits = 0x7ff0000000000002
+
+func stale() float64 { return math.Float64frombits(staleBits) }
+
+// timeline turns points into samples: a pure function. A bucket's sample
+// stands at the bucket's end, that of the open bucket at now. A series that
+// starts, or comes back after more than idle, gets its old value one step
+// before; one that is silent goes on with its last value for idle, and then
+// ends.
+type timeline struct {
+	step, idle, now int64
+	out             []Sample
+}
+
+func (t *timeline) end(p block.Point) int64 {
+	if p.Kind == block.Raw {
+		return p.Time
+	}
+	return min(p.Time+t.step, max(t.now, p.Time+1))
+}
+
+// scalars builds the samples of a value that holds until it changes.
+func (t *timeline) scalars(points []block.Point, before float64, known bool, value func(block.Point) float64) []Sample {
+	last, v := int64(math.MinInt64), before
+	for _, p := range points {
+		at := t.end(p)
+		switch {
+		case last != math.MinInt64 && at-last <= t.idle:
+			t.fill(last, p.Time, v)
+		case last != math.MinInt64:
+			t.finish(last, v)
+			fallthrough
+		default:
+			if known {
+				t.out = append(t.out, Sample{Time: p.Time, Value: v})
+			}
+		}
+		v = value(p)
+		t.out = append(t.out, Sample{Time: at, Value: v})
+		last = at
+	}
+	if last != math.MinInt64 {
+		t.finish(last, v)
+	}
+	return t.out
+}
+
+// fill repeats v at every step after last up to and with to.
+func (t *timeline) fill(last, to int64, v float64) {
+	for at := last + t.step; at <= to; at += t.step {
+		t.out = append(t.out, Sample{Time: at, Value: v})
+	}
+}
+
+// finish goes on with v for idle and then marks the end.
+func (t *timeline) finish(last int64, v float64) {
+	t.fill(last, min(last+t.idle, t.now), v)
+	if gone := last + t.idle + t.step; gone <= t.now {
+		t.out = append(t.out, Sample{Time: gone, Value: stale()})
+	}
+}
+
+// samples returns what PromQL sees of a series; decrements asks for a
+// counter's negative increments instead of its total.
+func (s *Series) samples(decrements bool, t timeline) []Sample {
+	switch {
+	case len(s.Points) == 0 && s.Key.Type != protocol.Counter:
+		return nil
+	case s.Key.Type == protocol.Counter && decrements:
+		total := -s.Base.Neg
+		return t.scalars(s.Points, total, true, func(p block.Point) float64 { total -= p.Neg; return total })
+	case s.Key.Type == protocol.Counter:
+		total := s.Base.Sum - s.Base.Neg
+		return t.scalars(s.Points, total, true, func(p block.Point) float64 { total += p.Sum - p.Neg; return total })
+	case s.Key.Type == protocol.Gauge:
+		return t.scalars(s.Points, 0, false, func(p block.Point) float64 { return p.Last })
+	case s.Key.Type == protocol.Set:
+		return t.each(s.Points, setSample)
+	default:
+		return t.each(s.Points, histogramSample)
+	}
+}
+
+// each builds one sample a bucket of values that hold for their bucket alone.
+func (t *timeline) each(points []block.Point, sample func(block.Point) (Sample, bool)) []Sample {
+	for _, p := range points {
+		if s, ok := sample(p); ok {
+			s.Time = t.end(p)
+			t.out = append(t.out, s)
+		}
+	}
+	return t.out
+}
+
+func setSample(p block.Point) (Sample, bool) {
+	set, err := histogram.DecodeSet(p.Sketch)
+	if err != nil {
+		return Sample{}, false
+	}
+	n, _ := set.Estimate()
+	return Sample{Value: float64(n)}, true
+}
+
+func histogramSample(p block.Point) (Sample, bool) {
+	h, err := histogram.Decode(p.Sketch)
+	return Sample{Hist: h}, err == nil
+}

@@ -1,0 +1,121 @@
+package query
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/histogram"
+	"example.com/nexusctl/protocol/series"
+	"example.com/nexusctl/storage/block"
+)
+
+// Resolution returns the bucket width.
+func (r *Reader) Resolution() time.Duration {
+	return time.Duration(r.opts.Resolution) * time.Millisecond
+}
+
+// Page returns up to limit matching series with their recent points, and the
+// cursor behind them; 0 where nothing follows. Series that the store does not
+// know yet come with the last page.
+func (r *Reader) Page(ctx context.Context, ms []series.Matcher, after int64, limit int) (list []Series, next int64, err error) {
+	stored, err := r.store.FindSeries(ctx, ms, after, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	local := map[string]int{}
+	for _, s := range stored {
+		local[string(s.Key.Append(nil))] = len(list)
+		list = append(list, Series{ID: s.ID, Key: s.Key, Description: s.Description, Unit: s.Unit})
+	}
+	last := len(stored) < limit
+	if !last {
+		next = stored[len(stored)-1].ID
+	}
+	for _, s := range r.candidates(ms) {
+		if i, ok := local[s.Key]; ok {
+			list[i].local = s
+			continue
+		}
+		if !last || s.ID() != 0 {
+			continue
+		}
+		key, err := series.Parse([]byte(s.Key))
+		if err == nil && series.MatchAll(ms, key) && len(list) < 2*limit {
+			list = append(list, Series{Key: key, local: s})
+		}
+	}
+	now := r.opts.Now().UnixMilli()
+	return list, next, r.Fill(ctx, list, now-r.opts.Idle, now)
+}
+
+// Last returns the newest value of the series and when it was, Unix
+// milliseconds: a counter's total, a gauge's value, the mean of a
+// distribution's newest bucket, the members of a set's. ok is false where
+// nothing is known.
+func (s *Series) Last() (v float64, at int64, ok bool) {
+	if len(s.Points) == 0 {
+		if s.Key.Type == protocol.Counter && s.Base.Sum != 0 {
+			return s.Base.Sum, 0, true
+		}
+		return 0, 0, false
+	}
+	p := s.Points[len(s.Points)-1]
+	if s.Key.Type != protocol.Counter {
+		v, ok = value(p)
+		return v, max(p.Time, p.LastAt), ok
+	}
+	v = s.Base.Sum
+	for _, p := range s.Points {
+		v += p.Sum
+	}
+	return v, p.Time, true
+}
+
+// Values returns one value a step over [from, to], Unix milliseconds, without
+// steps in which nothing happened. Steps are aligned to the clock.
+func (s *Series) Values(from, to, step int64) (out []Sample) {
+	points := s.Points
+	for len(points) > 0 {
+		begin := points[0].Time / step * step
+		n := 1
+		for n < len(points) && points[n].Time < begin+step {
+			n++
+		}
+		if last := points[n-1].Time; last >= from && begin <= to {
+			if v, ok := value(fold(points[:n])); ok {
+				out = append(out, Sample{Time: begin, Value: v})
+			}
+		}
+		points = points[n:]
+	}
+	return out
+}
+
+// fold merges the points of one step; the last sample is the step's last.
+func fold(points []block.Point) block.Point {
+	all := slices.Clone(points)
+	for i := range all {
+		all[i].Time = points[0].Time
+	}
+	return reduce(all, block.Merge)[0]
+}
+
+// value is the one number that stands for a point.
+func value(p block.Point) (float64, bool) {
+	switch p.Kind {
+	case block.Counter:
+		return p.Sum, true
+	case block.Gauge, block.Raw:
+		return p.Last, true
+	case block.Histogram:
+		return p.Sum / p.Count, p.Count > 0
+	}
+	set, err := histogram.DecodeSet(p.Sketch)
+	if err != nil {
+		return 0, false
+	}
+	n, _ := set.Estimate()
+	return float64(n), true
+}

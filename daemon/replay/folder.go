@@ -1,0 +1,165 @@
+// Package replay folds a log read from disk: the same batches, through the
+// same tables, as the live daemon folded them, and so to the same bytes.
+//
+// It serves three ends: recovery after a restart, reading back generations
+// that memory could not keep while the store was away, and healing a store
+// that failed over to an older position.
+package replay
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/record"
+	"example.com/nexusctl/daemon/wal"
+)
+
+// Folder rebuilds generations from records, in log order.
+type Folder struct {
+	catalog *admit.Catalog
+	opts    aggregate.Options
+	state   *aggregate.State
+	lanes   map[uint32]*lane
+	ordered *aggregate.Ordered
+	mark    record.Mark // that opened the current generation; zero before the first
+	from    uint64
+	batch   record.Batch
+}
+
+// lane is one lane of the log, and the series of its references.
+type lane struct {
+	fold   *aggregate.Lane
+	series []*admit.Series
+}
+
+// NewFolder starts from a checkpoint, or from the log's very beginning where c
+// is nil.
+func NewFolder(c *record.Checkpoint, catalog *admit.Catalog, o aggregate.Options) (*Folder, error) {
+	f := &Folder{
+		catalog: catalog, opts: o, state: aggregate.NewState(),
+		lanes: map[uint32]*lane{}, ordered: aggregate.NewOrdered(),
+	}
+	if c == nil {
+		return f, nil
+	}
+	f.mark, f.from = c.Mark, c.Position
+	for _, dict := range c.Lanes {
+		if err := f.define(f.lane(dict.Lane), dict.Defs); err != nil {
+			return nil, fmt.Errorf("checkpoint at %d: %w", c.Position, err)
+		}
+	}
+	for _, g := range c.Gauges {
+		s, err := catalog.Intern(g.Key)
+		if err != nil {
+			return nil, fmt.Errorf("checkpoint at %d: gauge: %w", c.Position, err)
+		}
+		f.state.Set(s.Index, g.Value)
+	}
+	return f, nil
+}
+
+// State returns the gauges' state before the generation that was returned
+// last: the caller advances it once the generation is done with.
+func (f *Folder) State() *aggregate.State { return f.state }
+
+// Mark returns the mark that opened the current generation.
+func (f *Folder) Mark() record.Mark { return f.mark }
+
+// Record folds one record. A mark closes the open generation and returns it;
+// other records return nil.
+func (f *Folder) Record(payload []byte, span wal.Span) (*aggregate.Generation, error) {
+	kind, err := record.KindOf(payload)
+	if err != nil {
+		return nil, fmt.Errorf("record at %d: %w", span.From, err)
+	}
+	if kind == record.KindBatch {
+		if err := f.foldBatch(payload, span); err != nil {
+			return nil, fmt.Errorf("record at %d: %w", span.From, err)
+		}
+		return nil, nil
+	}
+	m, err := record.DecodeMark(payload)
+	if err != nil {
+		return nil, fmt.Errorf("record at %d: %w", span.From, err)
+	}
+	return f.foldMark(m, span)
+}
+
+func (f *Folder) foldBatch(payload []byte, span wal.Span) error {
+	b := &f.batch
+	if err := record.DecodeBatch(payload, b); err != nil {
+		return err
+	}
+	l := f.lane(b.Lane)
+	if len(b.Defs) > 0 && int(b.FirstRef) != len(l.series) {
+		return fmt.Errorf("%w: lane %d defines %d, next is %d", record.ErrMalformed, b.Lane, b.FirstRef, len(l.series))
+	}
+	if err := f.define(l, b.Defs); err != nil {
+		return err
+	}
+	if err := l.check(b); err != nil {
+		return err
+	}
+	f.ordered.Apply(b, func(ref uint32) uint32 { return l.series[ref].Index })
+	l.fold.Fold(uint64(span.From), b)
+	return nil
+}
+
+// check refuses references that were never defined, before any of the batch is
+// applied.
+func (l *lane) check(b *record.Batch) error {
+	n := uint32(len(l.series))
+	bad := slices.ContainsFunc(b.Samples, func(s record.Sample) bool { return s.Ref >= n }) ||
+		slices.ContainsFunc(b.Ordered, func(o record.Ordered) bool { return o.Ref >= n }) ||
+		slices.ContainsFunc(b.Timed, func(t record.Timed) bool { return t.Ref >= n })
+	if bad {
+		return fmt.Errorf("%w: lane %d uses a reference beyond its %d", record.ErrMalformed, b.Lane, n)
+	}
+	return nil
+}
+
+func (f *Folder) foldMark(m record.Mark, span wal.Span) (*aggregate.Generation, error) {
+	if f.mark.Generation != 0 && m.Generation != f.mark.Generation+1 {
+		return nil, fmt.Errorf("record at %d: %w: generation %d after %d", span.From, record.ErrMalformed, m.Generation, f.mark.Generation)
+	}
+	closed := &aggregate.Generation{
+		Number: f.mark.Generation, Bucket: f.mark.Bucket, Next: m, From: f.from, To: uint64(span.To), Ordered: f.ordered,
+	}
+	for _, number := range slices.Sorted(maps.Keys(f.lanes)) {
+		closed.Parts = append(closed.Parts, f.lanes[number].fold.Seal(m.Generation, m.Bucket))
+	}
+	first := f.mark.Generation == 0
+	f.mark, f.ordered = m, aggregate.NewOrdered()
+	if m.Restart {
+		f.lanes = map[uint32]*lane{}
+	}
+	if first {
+		return nil, nil // the log's first mark opens a generation and closes none
+	}
+	f.from = uint64(span.To)
+	return closed, nil
+}
+
+func (f *Folder) lane(number uint32) *lane {
+	l := f.lanes[number]
+	if l == nil {
+		l = &lane{fold: aggregate.NewLane(int(number), f.opts, f.mark.Generation, f.mark.Bucket)}
+		f.lanes[number] = l
+	}
+	return l
+}
+
+func (f *Folder) define(l *lane, defs []record.Def) error {
+	for _, d := range defs {
+		s, err := f.catalog.Intern(d.Key)
+		if err != nil {
+			return fmt.Errorf("%w: definition: %w", record.ErrMalformed, err)
+		}
+		l.series = append(l.series, s)
+		l.fold.Define(aggregate.Ref{Series: s.Index, Type: s.Type, Rate: d.Rate})
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+// Package api is what server and clients say to each other over HTTP: the
+// bodies, as Go types, and the routes. It has no behaviour but the checks that
+// belong to a body itself.
+package api
+
+import "fmt"
+
+// Routes.
+const (
+	Health         = "/health"
+	Ready          = "/ready"
+	Exposition     = "/metrics"
+	LedgerPath     = "/api/v1/ledger"
+	MetricsPath    = "/api/v1/metrics"
+	PromQuery      = "/prometheus/api/v1/query"
+	PromQueryRange = "/prometheus/api/v1/query_range"
+)
+
+// Ledger is the accounting law in one answer, in units since the store's
+// creation.
+type Ledger struct {
+	Received   uint64            `json:"received"`
+	Stored     uint64            `json:"stored"`
+	Pending    uint64            `json:"pending"`
+	Rejected   map[string]uint64 `json:"rejected"`
+	Shed       map[string]uint64 `json:"shed"`
+	Dead       uint64            `json:"dead"`
+	Lost       uint64            `json:"lost"`
+	Duplicates uint64            `json:"duplicates"`
+}
+
+// Accounted returns what the terms say was received.
+func (l Ledger) Accounted() uint64 {
+	return l.Stored + l.Pending + l.Dead + l.Lost + Sum(l.Rejected) + Sum(l.Shed)
+}
+
+// Check returns an error that names the difference where the law is broken.
+func (l Ledger) Check() error {
+	if a := l.Accounted(); a != l.Received {
+		return fmt.Errorf("the ledger is broken: received %d, accounted for %d", l.Received, a)
+	}
+	return nil
+}
+
+// Sum adds up the counts of all reasons.
+func Sum(counts map[string]uint64) (n uint64) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// Status is the answer of health and readiness.
+type Status struct {
+	Status  string   `json:"status"`
+	Version string   `json:"version"`
+	Reasons []Reason `json:"reasons,omitempty"`
+}
+
+// Reason says why the daemon is not ready: a fixed code, and words.
+type Reason struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// IngestResult is the verdict on a body of metrics. Index counts the units of
+// the body from 0.
+type IngestResult struct {
+	Accepted int         `json:"accepted"`
+	Rejected []Rejection `json:"rejected"`
+}
+
+// Rejection is one refused unit.
+type Rejection struct {
+	Index  int    `json:"index"`
+	Reason string `json:"reason"`
+	Detail string `json:"detail"`
+}
+
+// Metric is one series and its newest value: a counter's total, a gauge's
+// value, the mean of a distribution's newest bucket, the members of a set's.
+type Metric struct {
+	Name      string            `json:"name"`
+	Type      string            `json:"type"`
+	Tags      map[string]string `json:"tags"`
+	Last      *float64          `json:"last"`
+	UpdatedAt float64           `json:"updated_at"` // Unix seconds
+}
+
+// MetricPage is one page of series.
+type MetricPage struct {
+	Data       []Metric `json:"data"`
+	NextCursor string   `json:"next_cursor"`
+}
+
+// MetricDetail is everything of one name.
+type MetricDetail struct {
+	Name        string   `json:"name"`
+	Types       []string `json:"types"`
+	Description string   `json:"description,omitempty"`
+	Unit        string   `json:"unit,omitempty"`
+	Series      []Metric `json:"series"`
+}
+
+// History is one value a step for every series of a name.
+type History struct {
+	Name   string          `json:"name"`
+	Step   float64         `json:"step"` // seconds
+	Series []HistorySeries `json:"series"`
+}
+
+// HistorySeries is one series' values: [Unix seconds, value].
+type HistorySeries struct {
+	Type   string            `json:"type"`
+	Tags   map[string]string `json:"tags"`
+	Points [][2]float64      `json:"points"`
+}
+
+// Problem is an error as RFC 9457 has it, with the field it is about, the rule
+// that was broken and what to do.
+type Problem struct {
+	Type     string `json:"type"`
+	Title    string `json:"title"`
+	Status   int    `json:"status"`
+	Detail   string `json:"detail,omitempty"`
+	Instance string `json:"instance,omitempty"`
+	Field    string `json:"field,omitempty"`
+	Rule     string `json:"rule,omitempty"`
+	Fix      string `json:"fix,omitempty"`
+}

@@ -1,0 +1,175 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"example.com/nexusctl/protocol/api"
+)
+
+// maxAnswer bounds what a client reads of one answer.
+const maxAnswer = 256 << 20
+
+// HTTP is a client of the API. It may be used from several goroutines.
+type HTTP struct {
+	base   *url.URL
+	client *http.Client
+}
+
+// NewHTTP returns a client for a server: a URL, or host:port.
+func NewHTTP(server string) (*HTTP, error) {
+	if !strings.Contains(server, "://") {
+		server = "http://" + server
+	}
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("%q is no server: write http://host:port or host:port", server)
+	}
+	u.Path = strings.TrimSuffix(u.Path, "/")
+	return &HTTP{base: u, client: &http.Client{Timeout: time.Minute}}, nil
+}
+
+// Addr returns host:port, for lines over TCP to the same server.
+func (h *HTTP) Addr() string {
+	if h.base.Port() != "" {
+		return h.base.Host
+	}
+	port := "80"
+	if h.base.Scheme == "https" {
+		port = "443"
+	}
+	return net.JoinHostPort(h.base.Hostname(), port)
+}
+
+// ProblemError is an error that the server answered.
+type ProblemError struct{ api.Problem }
+
+func (e *ProblemError) Error() string {
+	s := e.Title
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	if e.Fix != "" {
+		s += " " + e.Fix
+	}
+	return s
+}
+
+// Ledger reads the accounting law.
+func (h *HTTP) Ledger(ctx context.Context) (l api.Ledger, err error) {
+	return l, h.get(ctx, api.LedgerPath, nil, &l)
+}
+
+// Metrics reads one page of series.
+func (h *HTTP) Metrics(ctx context.Context, filter url.Values) (p api.MetricPage, err error) {
+	return p, h.get(ctx, api.MetricsPath, filter, &p)
+}
+
+// Metric reads everything of one name.
+func (h *HTTP) Metric(ctx context.Context, name string) (d api.MetricDetail, err error) {
+	return d, h.get(ctx, api.MetricsPath+"/"+url.PathEscape(name), nil, &d)
+}
+
+// QueryData is a PromQL result, as Prometheus renders it.
+type QueryData struct {
+	ResultType string          `json:"resultType"`
+	Result     json.RawMessage `json:"result"`
+}
+
+type promAnswer struct {
+	Status    string    `json:"status"`
+	Data      QueryData `json:"data"`
+	ErrorType string    `json:"errorType"`
+	Error     string    `json:"error"`
+}
+
+// Query evaluates PromQL at one time; the zero time is now.
+func (h *HTTP) Query(ctx context.Context, expr string, at time.Time) (QueryData, error) {
+	form := url.Values{"query": {expr}}
+	if !at.IsZero() {
+		form.Set("time", unix(at))
+	}
+	return h.prom(ctx, api.PromQuery, form)
+}
+
+// QueryRange evaluates PromQL at every step of a range.
+func (h *HTTP) QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) (QueryData, error) {
+	form := url.Values{"query": {expr}, "start": {unix(from)}, "end": {unix(to)}, "step": {fmt.Sprint(step.Seconds())}}
+	return h.prom(ctx, api.PromQueryRange, form)
+}
+
+func unix(t time.Time) string { return fmt.Sprintf("%.3f", float64(t.UnixMilli())/1000) }
+
+func (h *HTTP) prom(ctx context.Context, path string, form url.Values) (QueryData, error) {
+	var a promAnswer
+	status, body, err := h.do(ctx, path, form)
+	if err != nil {
+		return a.Data, err
+	}
+	if err := json.Unmarshal(body, &a); err != nil {
+		return a.Data, unexpected(status, body)
+	}
+	if a.Status != "success" {
+		return a.Data, &ProblemError{api.Problem{Status: status, Title: a.ErrorType, Detail: a.Error}}
+	}
+	return a.Data, nil
+}
+
+func (h *HTTP) get(ctx context.Context, path string, query url.Values, v any) error {
+	status, body, err := h.do(ctx, path, query)
+	if err != nil {
+		return err
+	}
+	if status/100 == 2 {
+		if err := json.Unmarshal(body, v); err != nil {
+			return fmt.Errorf("read the answer to %s: %w", path, err)
+		}
+		return nil
+	}
+	var p api.Problem
+	if json.Unmarshal(body, &p) != nil || p.Title == "" {
+		return unexpected(status, body)
+	}
+	return &ProblemError{p}
+}
+
+func unexpected(status int, body []byte) error {
+	text := strings.TrimSpace(string(body[:min(len(body), 200)]))
+	return fmt.Errorf("the server answered %d, and not as a nexusctl daemon does: %q", status, text)
+}
+
+func (h *HTTP) do(ctx context.Context, path string, query url.Values) (status int, body []byte, err error) {
+	u := *h.base
+	unescaped, err := url.PathUnescape(path)
+	if err != nil {
+		return 0, nil, fmt.Errorf("request %s: %w", path, err)
+	}
+	u.RawPath, u.Path = u.Path+path, u.Path+unescaped
+	u.RawQuery = query.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("request %s: %w", path, err)
+	}
+	res, err := h.client.Do(req)
+	if err != nil {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			return 0, nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, h.base.Host, op)
+		}
+		return 0, nil, fmt.Errorf("request %s: %w", path, err)
+	}
+	defer res.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return 0, nil, fmt.Errorf("read the answer to %s: %w", path, err)
+	}
+	return res.StatusCode, body, nil
+}

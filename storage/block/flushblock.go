@@ -1,0 +1,175 @@
+package block
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+)
+
+const (
+	blockMagic = "NXB1"
+	crcSize    = 4
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Info is what a block says of itself without being decoded.
+type Info struct {
+	Shard  int64
+	Base   int64  // bucket start, Unix milliseconds
+	Points int    // points of all kinds
+	TotalN uint64 // Σ N of all points
+}
+
+// AppendBlock encodes one shard's points of one flush. Points must be sorted by
+// series, then time, and belong to the shard. Equal points give equal bytes.
+func AppendBlock(dst []byte, shard, base int64, points []Point) []byte {
+	start := len(dst)
+	total := uint64(0)
+	var byKind [NumKinds][]*Point
+	for i := range points {
+		p := &points[i]
+		total += p.N
+		byKind[p.Kind] = append(byKind[p.Kind], p)
+	}
+	dst = append(dst, blockMagic...)
+	dst = binary.AppendUvarint(dst, uint64(shard))
+	dst = binary.AppendUvarint(dst, zigzag(base))
+	dst = binary.AppendUvarint(dst, uint64(len(points)))
+	dst = binary.AppendUvarint(dst, total)
+	for kind := Counter; int(kind) < NumKinds; kind++ {
+		if list := byKind[kind]; len(list) > 0 {
+			dst = appendSection(dst, kind, shard*ShardSize, base, list)
+		}
+	}
+	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+}
+
+// appendSection encodes all points of one kind, column by column.
+func appendSection(dst []byte, kind Kind, first, base int64, list []*Point) []byte {
+	n := len(list)
+	dst = append(dst, byte(kind), 0, 0, 0, 0)
+	start := len(dst)
+	dst = binary.AppendUvarint(dst, uint64(n))
+	dst = appendInts(dst, n, func(i int) int64 {
+		if i == 0 {
+			return list[0].Series - first
+		}
+		return list[i].Series - list[i-1].Series
+	})
+	dst = appendInts(dst, n, func(i int) int64 { return list[i].Time - base })
+	dst = appendInts(dst, n, func(i int) int64 { return int64(list[i].N) })
+	switch kind {
+	case Counter:
+		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Sum })
+		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Neg })
+	case Gauge:
+		dst = appendGauges(dst, list)
+	case Histogram:
+		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Count })
+		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Sum })
+		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Min })
+		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Max })
+		dst = appendBlobs(dst, n, func(i int) []byte { return list[i].Sketch })
+	case Set:
+		dst = appendBlobs(dst, n, func(i int) []byte { return list[i].Sketch })
+	case Raw:
+		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Last })
+	}
+	binary.LittleEndian.PutUint32(dst[start-4:], uint32(len(dst)-start))
+	return dst
+}
+
+// appendGauges writes minimum, maximum and sum only of the gauges that saw
+// several values: of a single one all are the value itself.
+func appendGauges(dst []byte, list []*Point) []byte {
+	n := len(list)
+	dst = appendFloats(dst, n, func(i int) float64 { return list[i].Last })
+	dst = appendInts(dst, n, func(i int) int64 { return list[i].LastAt - list[i].Time })
+	var several []*Point
+	dst = appendInts(dst, n, func(i int) int64 {
+		if list[i].single() {
+			return 0
+		}
+		return 1
+	})
+	for _, p := range list {
+		if !p.single() {
+			several = append(several, p)
+		}
+	}
+	n = len(several)
+	if n == 0 {
+		return dst
+	}
+	dst = appendFloats(dst, n, func(i int) float64 { return several[i].Min })
+	dst = appendFloats(dst, n, func(i int) float64 { return several[i].Max })
+	return appendFloats(dst, n, func(i int) float64 { return several[i].Sum })
+}
+
+// single reports a gauge whose minimum, maximum and sum are its last value.
+func (p *Point) single() bool {
+	return same(p.Min, p.Last) && same(p.Max, p.Last) && same(p.Sum, p.Last)
+}
+
+// Header reads what the block says of itself. It does not check the rest.
+func Header(b []byte) (Info, error) {
+	info, _, err := header(b)
+	return info, err
+}
+
+func header(b []byte) (Info, cursor, error) {
+	if len(b) < len(blockMagic)+crcSize || string(b[:len(blockMagic)]) != blockMagic {
+		return Info{}, cursor{}, fmt.Errorf("%w: no flush block", ErrMalformed)
+	}
+	c := cursor{b: b[len(blockMagic) : len(b)-crcSize]}
+	// A point takes a byte at least, but for a run of neighbouring series, of
+	// which a shard has only so many: more than that is a lie.
+	info := Info{Shard: int64(c.uvarint()), Base: c.varint(), Points: int(c.uvarint()), TotalN: c.uvarint()}
+	if c.bad || info.Points < 0 || info.Points > len(b)+ShardSize {
+		return Info{}, cursor{}, fmt.Errorf("%w: header", ErrMalformed)
+	}
+	return info, c, nil
+}
+
+// DecodeBlock appends the block's points to dst, by kind, series and time.
+func DecodeBlock(b []byte, dst []Point) ([]Point, error) {
+	return decode(b, dst, func(int64) bool { return true })
+}
+
+// FindSeries appends the points of one series. Everything else of the block is
+// stepped over.
+func FindSeries(b []byte, id int64, dst []Point) ([]Point, error) {
+	return decode(b, dst, func(series int64) bool { return series == id })
+}
+
+func decode(b []byte, dst []Point, want func(series int64) bool) ([]Point, error) {
+	info, c, err := header(b)
+	if err != nil {
+		return dst, err
+	}
+	if crc32.Checksum(b[:len(b)-crcSize], castagnoli) != binary.LittleEndian.Uint32(b[len(b)-crcSize:]) {
+		return dst, fmt.Errorf("%w: checksum", ErrMalformed)
+	}
+	left := info.Points
+	for len(c.b) > 0 && !c.bad {
+		kind := Kind(c.byte())
+		size := c.take(4)
+		if c.bad || kind == 0 || int(kind) >= NumKinds {
+			return dst, fmt.Errorf("%w: section", ErrMalformed)
+		}
+		s := section{kind: kind, first: info.Shard * ShardSize, base: info.Base, c: cursor{b: c.take(uint64(binary.LittleEndian.Uint32(size)))}}
+		n := int(s.c.uvarint())
+		if n < 0 || n > left {
+			return dst, fmt.Errorf("%w: section of %d points", ErrMalformed, n)
+		}
+		left -= n
+		if dst, err = s.decode(n, dst, want); err != nil {
+			return dst, err
+		}
+	}
+	if c.bad || left != 0 {
+		return dst, fmt.Errorf("%w: it holds %d points less than it says", ErrMalformed, left)
+	}
+	return dst, nil
+}

@@ -1,0 +1,99 @@
+package block
+
+import (
+	"fmt"
+	"math"
+)
+
+// section reads the points of one kind.
+type section struct {
+	kind        Kind
+	first, base int64
+	c           cursor
+	cols        []column
+	blobs       []byte // of the sketches, in order
+}
+
+// Columns of each kind behind series, time and N, as appendSection writes them.
+var columnsOf = [NumKinds]int{Counter: 2, Gauge: 3, Histogram: 5, Set: 1, Raw: 1}
+
+func (s *section) decode(n int, dst []Point, want func(int64) bool) ([]Point, error) {
+	ids, times, ns := s.c.column(), s.c.column(), s.c.column()
+	for range columnsOf[s.kind] {
+		s.cols = append(s.cols, s.c.column())
+	}
+	if s.kind == Gauge && len(s.c.b) > 0 {
+		s.cols = append(s.cols, s.c.column(), s.c.column(), s.c.column())
+	}
+	if s.kind == Histogram || s.kind == Set {
+		s.blobs, s.c.b = s.c.b, nil
+	}
+	id := s.first
+	for range n {
+		id += ids.int()
+		p := Point{Series: id, Time: s.base + times.int(), Kind: s.kind, N: uint64(ns.int())}
+		s.fields(&p)
+		if s.c.bad || ids.c.bad {
+			break // nothing that follows means anything
+		}
+		if want(id) {
+			dst = append(dst, p)
+		}
+	}
+	if !ids.done() || !times.done() || !ns.done() || !s.done() {
+		return dst, fmt.Errorf("%w: section of kind %d", ErrMalformed, s.kind)
+	}
+	return dst, nil
+}
+
+func (s *section) done() bool {
+	for i := range s.cols {
+		if !s.cols[i].done() {
+			return false
+		}
+	}
+	return !s.c.bad && len(s.c.b) == 0 && len(s.blobs) == 0
+}
+
+// fields reads what the kind has of one point.
+func (s *section) fields(p *Point) {
+	switch s.kind {
+	case Counter:
+		p.Sum, p.Neg = s.cols[0].float(), s.cols[1].float()
+	case Gauge:
+		s.gauge(p)
+	case Histogram:
+		p.Count, p.Sum, p.Min, p.Max = s.cols[0].float(), s.cols[1].float(), s.cols[2].float(), s.cols[3].float()
+		p.Sketch = s.blob(s.cols[4].int())
+	case Set:
+		p.Sketch = s.blob(s.cols[0].int())
+	case Raw:
+		p.Last = s.cols[0].float()
+	}
+}
+
+func (s *section) gauge(p *Point) {
+	p.Last, p.LastAt = s.cols[0].float(), p.Time+s.cols[1].int()
+	if s.cols[2].int() == 0 {
+		p.Min, p.Max, p.Sum = p.Last, p.Last, p.Last
+		return
+	}
+	if len(s.cols) < 6 {
+		s.c.fail()
+		return
+	}
+	p.Min, p.Max, p.Sum = s.cols[3].float(), s.cols[4].float(), s.cols[5].float()
+}
+
+func (s *section) blob(n int64) []byte {
+	if n < 0 || n > int64(len(s.blobs)) {
+		s.c.fail()
+		return nil
+	}
+	b := s.blobs[:n:n]
+	s.blobs = s.blobs[n:]
+	return b
+}
+
+// same compares floats bit for bit.
+func same(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }

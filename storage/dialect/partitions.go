@@ -1,0 +1,196 @@
+package dialect
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Partitions makes and drops the range partitions of Postgres tables. A
+// partition takes the rows whose key is in [n·width, (n+1)·width) and is called
+// <table>_<n>. Any number of daemons may do so at once.
+//
+// The methods of a nil *Partitions do nothing.
+type Partitions struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	known map[string]struct{} // what this process made or found, bounded
+}
+
+// maxKnown bounds what is remembered; forgetting costs one statement.
+const maxKnown = 4096
+
+func newPartitions(log *slog.Logger) *Partitions {
+	return &Partitions{log: log, known: map[string]struct{}{}}
+}
+
+func partitionName(table string, n int64) string { return table + "_" + strconv.FormatInt(n, 10) }
+
+// Ensure makes partition n of table unless it is there. It attaches a finished
+// table, which blocks neither reads nor writes; creating it in place would.
+func (p *Partitions) Ensure(ctx context.Context, db *sql.DB, table string, n, width int64) error {
+	if p == nil {
+		return nil
+	}
+	name := partitionName(table, n)
+	if p.has(name) {
+		return nil
+	}
+	if err := create(ctx, db, table, name, n*width, (n+1)*width); err != nil {
+		return fmt.Errorf("create partition %s: %w", name, err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.known) >= maxKnown {
+		clear(p.known)
+	}
+	p.known[name] = struct{}{}
+	return nil
+}
+
+func (p *Partitions) has(name string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.known[name]
+	return ok
+}
+
+// Forget drops what is known of the partitions: another daemon has dropped one.
+func (p *Partitions) Forget() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	clear(p.known)
+}
+
+// lockPartitions keeps two daemons from making or dropping partitions at once.
+// The lock is the schema's own and ends with the transaction.
+const lockPartitions = "SELECT pg_advisory_xact_lock(hashtext('nexusctl partitions'), hashtext(current_schema()))"
+
+func create(ctx context.Context, db *sql.DB, table, name string, from, to int64) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, lockPartitions); err != nil {
+		return err
+	}
+	var there bool
+	if err := tx.QueryRowContext(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&there); err != nil {
+		return err
+	}
+	if there {
+		return nil
+	}
+	for _, q := range []string{
+		fmt.Sprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL)", name, table),
+		fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM (%d) TO (%d)", table, name, from, to),
+	} {
+		if _, err := tx.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+const listPartitions = `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = to_regclass($1)`
+
+// DropEmpty drops the partitions of table that end at or before partition n
+// and hold no row, and returns how many. A partition that others use just then
+// is left for the next time: waiting for it would make every new query wait
+// behind.
+func (p *Partitions) DropEmpty(ctx context.Context, db *sql.DB, table string, n int64) (dropped int, err error) {
+	if p == nil {
+		return 0, nil
+	}
+	names, err := partitionsBefore(ctx, db, table, n)
+	if err != nil {
+		return 0, fmt.Errorf("list partitions of %s: %w", table, err)
+	}
+	for _, name := range names {
+		ok, err := dropEmpty(ctx, db, table, name)
+		var e *pgconn.PgError
+		switch {
+		case errors.As(err, &e) && (e.Code == "55P03" || e.Code == "40P01"):
+			p.log.Debug("a partition is in use and stays for now", "partition", name)
+		case err != nil:
+			return dropped, fmt.Errorf("drop partition %s: %w", name, err)
+		case ok:
+			dropped++
+		}
+	}
+	if dropped > 0 {
+		p.Forget()
+	}
+	return dropped, nil
+}
+
+func partitionsBefore(ctx context.Context, db *sql.DB, table string, n int64) (names []string, err error) {
+	rows, err := db.QueryContext(ctx, listPartitions, table)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		if i, err := strconv.ParseInt(strings.TrimPrefix(name, table+"_"), 10, 64); err == nil && i < n {
+			names = append(names, name)
+		}
+	}
+	return names, rows.Err()
+}
+
+// dropEmpty locks the parent first, as a writer does, so that neither waits for
+// the other in a circle, and looks again once nobody can write.
+func dropEmpty(ctx context.Context, db *sql.DB, table, name string) (bool, error) {
+	var empty bool
+	look := fmt.Sprintf("SELECT NOT EXISTS (SELECT 1 FROM %s)", name)
+	if err := db.QueryRowContext(ctx, look).Scan(&empty); err != nil || !empty {
+		return false, ignoreGone(err)
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback()
+	for _, q := range []string{
+		"SET LOCAL lock_timeout = '200ms'",
+		lockPartitions,
+		fmt.Sprintf("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", table),
+	} {
+		if _, err := tx.ExecContext(ctx, q); err != nil {
+			return false, err
+		}
+	}
+	if err := tx.QueryRowContext(ctx, look).Scan(&empty); err != nil || !empty {
+		return false, ignoreGone(err)
+	}
+	if _, err := tx.ExecContext(ctx, "DROP TABLE "+name); err != nil {
+		return false, err
+	}
+	return true, tx.Commit()
+}
+
+// ignoreGone passes over a partition that another daemon has dropped.
+func ignoreGone(err error) error {
+	var e *pgconn.PgError
+	if errors.As(err, &e) && e.Code == "42P01" {
+		return nil
+	}
+	return err
+}

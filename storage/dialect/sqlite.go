@@ -1,0 +1,134 @@
+//go:build cgo
+
+package dialect
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+const (
+	pageSize      = 16 << 10
+	busyMillis    = 2_000
+	cacheKiB      = 32 << 10  // of the writer; a reader has a quarter
+	walLimitBytes = 256 << 20 // what the journal file shrinks back to
+)
+
+func openSQLite(ctx context.Context, c Config) (*Database, error) {
+	path, _ := Path(c.URL, c.DataDir)
+	if filepath.Base(path) == ":memory:" || strings.HasSuffix(path, string(filepath.Separator)) {
+		return nil, fmt.Errorf("%w: %q is not a file", ErrURL, path)
+	}
+	if c.Create {
+		if err := CreateFile(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	write, err := OpenFile(path, true, 1)
+	if err != nil {
+		return nil, err
+	}
+	read, err := OpenFile(path, false, max(2, c.MaxConns-1))
+	if err != nil {
+		return nil, errors.Join(err, write.Close())
+	}
+	return &Database{
+		Dialect: newSQLiteDialect(classifySQLite), Write: write, Read: read, Path: path,
+		close: func() error { return errors.Join(read.Close(), write.Close()) },
+	}, nil
+}
+
+// CreateFile makes an empty database with the store's page size in WAL mode,
+// readable by its owner alone, unless the file exists. The page size must be
+// set before anything is written and before the journal mode.
+func CreateFile(ctx context.Context, path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("create database file: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("create database file: %w", err)
+	}
+	db, err := sql.Open("sqlite3", fileURI(path, url.Values{"mode": {"rw"}}))
+	if err != nil {
+		return fmt.Errorf("create database file: %w", err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	for _, pragma := range []string{fmt.Sprintf("PRAGMA page_size = %d", pageSize), "PRAGMA journal_mode = WAL", "PRAGMA user_version = 1"} {
+		if _, err := db.ExecContext(ctx, pragma); err != nil {
+			return fmt.Errorf("create database file: %w", err)
+		}
+	}
+	return nil
+}
+
+// OpenFile opens an SQLite file that exists. Every connection, and so every
+// later one of the pool, gets its settings from the name.
+func OpenFile(path string, write bool, conns int) (*sql.DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s: %w", path, ErrMissing)
+		}
+		return nil, fmt.Errorf("open database file: %w", err)
+	}
+	v := url.Values{
+		"mode":             {"rw"},
+		"_journal_mode":    {"WAL"},
+		"_synchronous":     {"FULL"},
+		"_busy_timeout":    {fmt.Sprint(busyMillis)},
+		"_cache_size":      {fmt.Sprint(-cacheKiB)},
+		"_stmt_cache_size": {"64"},
+		"_txlock":          {"immediate"},
+	}
+	if !write {
+		v.Set("_query_only", "1")
+		v.Set("_txlock", "deferred")
+		v.Set("_cache_size", fmt.Sprint(-cacheKiB/4))
+	}
+	db, err := sql.Open("sqlite3", fileURI(path, v))
+	if err != nil {
+		return nil, fmt.Errorf("open database file: %w", err)
+	}
+	db.SetMaxOpenConns(conns)
+	db.SetMaxIdleConns(conns)
+	return db, nil
+}
+
+func fileURI(path string, v url.Values) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + v.Encode()
+}
+
+func classifySQLite(err error) Class {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return Unknown
+	}
+	switch e.Code {
+	case sqlite3.ErrBusy, sqlite3.ErrLocked:
+		return Busy
+	case sqlite3.ErrFull, sqlite3.ErrIoErr, sqlite3.ErrCantOpen, sqlite3.ErrReadonly, sqlite3.ErrNomem:
+		return Unavailable
+	case sqlite3.ErrConstraint, sqlite3.ErrTooBig, sqlite3.ErrMismatch, sqlite3.ErrRange:
+		return Refused
+	case sqlite3.ErrInterrupt:
+		return Timeout
+	case sqlite3.ErrError:
+		if strings.HasPrefix(e.Error(), "no such table") {
+			return NoTable
+		}
+	}
+	return Unknown
+}
