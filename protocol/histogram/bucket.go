@@ -1,0 +1,115 @@
+package histogram
+
+import (
+	"math"
+	"math/big"
+)
+
+// Schemas set the resolution: 2^schema buckets to a power of two. Schema 5
+// keeps every quantile within 1.09 % of a true one.
+const (
+	MinSchema     = -4 // to which a histogram may widen
+	MaxSchema     = 8
+	DefaultSchema = 5
+)
+
+const (
+	mantissaBits = 52
+	exponentBias = 1023
+)
+
+// bounds holds, for each schema s ≥ 0, the mantissa bits of the upper bounds
+// 2^(k/2^s), 0 < k < 2^s. Each is the greatest float that is not above the
+// true bound, so that one comparison of integers places a value exactly: no
+// float lies between it and the bound.
+var bounds = computeBounds()
+
+// computeBounds takes square roots at 200 bits, which give 2^(1/256) far more
+// exactly than a float can tell; its powers are every schema's bounds.
+func computeBounds() (b [MaxSchema + 1][]uint64) {
+	root := new(big.Float).SetPrec(200).SetInt64(2)
+	for range MaxSchema {
+		root.Sqrt(root)
+	}
+	const n = 1 << MaxSchema
+	finest := make([]uint64, n)
+	power := new(big.Float).SetPrec(200).SetInt64(1)
+	for k := 1; k < n; k++ {
+		power.Mul(power, root)
+		finest[k] = math.Float64bits(below(power)) & (1<<mantissaBits - 1)
+	}
+	for s := range b {
+		step := n >> s
+		for k := step; k < n; k += step {
+			b[s] = append(b[s], finest[k])
+		}
+	}
+	return b
+}
+
+// below returns the greatest float not above x.
+func below(x *big.Float) float64 {
+	f, accuracy := x.Float64()
+	if accuracy == big.Above {
+		return math.Nextafter(f, 0)
+	}
+	return f
+}
+
+// index returns the bucket of a positive, finite v: bucket i holds
+// (2^(i/2^s), 2^((i+1)/2^s)].
+func index(v float64, schema int) int {
+	bits := math.Float64bits(v)
+	exponent := int(bits >> mantissaBits)
+	mantissa := bits & (1<<mantissaBits - 1)
+	if exponent == 0 { // subnormal: bring the mantissa to the usual form
+		f, e := math.Frexp(v)
+		exponent = e - 1 + exponentBias
+		mantissa = math.Float64bits(f) & (1<<mantissaBits - 1)
+	}
+	exponent -= exponentBias
+	if schema <= 0 {
+		if mantissa == 0 {
+			exponent-- // a power of two is its bucket's upper bound
+		}
+		return exponent >> -schema
+	}
+	if mantissa == 0 {
+		return exponent<<schema - 1
+	}
+	return exponent<<schema + place(bounds[schema], mantissa, schema)
+}
+
+// place counts the bounds below the mantissa. The mantissa's leading bits come
+// within a few buckets of the answer: a logarithm and its chord are never far
+// apart.
+func place(b []uint64, mantissa uint64, schema int) int {
+	i := int(mantissa >> (mantissaBits - schema))
+	for i < len(b) && b[i] < mantissa {
+		i++
+	}
+	for i > 0 && b[i-1] >= mantissa {
+		i--
+	}
+	return i
+}
+
+// upper returns the upper bound of bucket i.
+func upper(i, schema int) float64 {
+	if schema <= 0 {
+		return math.Ldexp(1, (i+1)<<-schema)
+	}
+	n := i + 1
+	exponent, k := n>>schema, n&(1<<schema-1)
+	if k == 0 {
+		return math.Ldexp(1, exponent)
+	}
+	return math.Ldexp(math.Float64frombits(exponentBias<<mantissaBits|bounds[schema][k-1]), exponent)
+}
+
+// relativeError is how far a value may lie from the middle of its bucket, as a
+// share of the value.
+func relativeError(schema int) float64 {
+	base := math.Exp2(math.Exp2(-float64(schema)))
+	return (base - 1) / (base + 1)
+}

@@ -1,0 +1,157 @@
+package histogram
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+)
+
+// ErrMalformed reports bytes that this package did not write.
+var ErrMalformed = errors.New("malformed sketch")
+
+// A histogram's bytes: a kind byte, the schema as zigzag varint, then Count,
+// Sum, Min, Max, the zero weight, each as a number; then the positive and the
+// negative buckets. A number is a uvarint 2n for the whole number n below
+// 2^53, or a byte 1 and eight bytes of a float, little endian. Buckets are the
+// number of runs, and for each run the empty buckets before it (the first:
+// its index, zigzag), its length and its weights.
+const kindHistogram = 'h'
+
+// AppendBinary encodes the histogram; equal content gives equal bytes.
+func (h *Histogram) AppendBinary(dst []byte) []byte {
+	dst = append(dst, kindHistogram)
+	dst = binary.AppendVarint(dst, int64(h.schema))
+	for _, v := range []float64{h.Count, h.Sum(), h.Min, h.Max, h.zero} {
+		dst = appendNumber(dst, v)
+	}
+	dst = h.positive.appendBinary(dst)
+	return h.negative.appendBinary(dst)
+}
+
+func appendNumber(dst []byte, v float64) []byte {
+	if n := uint64(v); v >= 0 && v < 1<<53 && float64(n) == v && !math.Signbit(v) {
+		return binary.AppendUvarint(dst, n<<1)
+	}
+	dst = append(dst, 1)
+	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(v))
+}
+
+func (b *buckets) appendBinary(dst []byte) []byte {
+	type run struct{ at, n int }
+	var runs []run
+	for i, c := range b.counts {
+		switch {
+		case c == 0:
+		case len(runs) > 0 && runs[len(runs)-1].at+runs[len(runs)-1].n == i:
+			runs[len(runs)-1].n++
+		default:
+			runs = append(runs, run{i, 1})
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(len(runs)))
+	end := 0
+	for k, r := range runs {
+		if k == 0 {
+			dst = binary.AppendVarint(dst, int64(b.first+r.at))
+		} else {
+			dst = binary.AppendUvarint(dst, uint64(r.at-end))
+		}
+		dst = binary.AppendUvarint(dst, uint64(r.n))
+		for _, c := range b.counts[r.at : r.at+r.n] {
+			dst = appendNumber(dst, c)
+		}
+		end = r.at + r.n
+	}
+	return dst
+}
+
+// Decode decodes what AppendBinary wrote.
+func Decode(b []byte) (*Histogram, error) {
+	r := reader{b: b}
+	if r.byte() != kindHistogram {
+		return nil, ErrMalformed
+	}
+	schema := r.varint()
+	if schema < MinSchema || schema > MaxSchema {
+		return nil, ErrMalformed
+	}
+	h := New(int(schema))
+	for _, v := range []*float64{&h.Count, &h.sum, &h.Min, &h.Max, &h.zero} {
+		*v = r.number()
+	}
+	r.buckets(&h.positive, MaxBuckets)
+	r.buckets(&h.negative, MaxBuckets-len(h.positive.counts))
+	if r.bad || len(r.b) != 0 {
+		return nil, ErrMalformed
+	}
+	return h, nil
+}
+
+// reader takes bytes apart; after the first impossible read all return zero.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		r.bad = true
+		return 0
+	}
+	c := r.b[0]
+	r.b = r.b[1:]
+	return c
+}
+
+func (r *reader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.b)
+	if n <= 0 {
+		r.b, r.bad = nil, true
+		return 0
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) varint() int64 {
+	v := r.uvarint()
+	return int64(v>>1) ^ -int64(v&1)
+}
+
+func (r *reader) number() float64 {
+	if len(r.b) > 0 && r.b[0] == 1 {
+		if len(r.b) < 9 {
+			r.b, r.bad = nil, true
+			return 0
+		}
+		v := math.Float64frombits(binary.LittleEndian.Uint64(r.b[1:]))
+		r.b = r.b[9:]
+		return v
+	}
+	n := r.uvarint()
+	r.bad = r.bad || n&1 == 1
+	return float64(n >> 1)
+}
+
+// buckets reads runs into b, which gets limit buckets at most.
+func (r *reader) buckets(b *buckets, limit int) {
+	const farthest = 1100 << MaxSchema // beyond any float's index
+	runs := r.uvarint()
+	at := int64(0)
+	for k := uint64(0); k < runs && !r.bad; k++ {
+		if k == 0 {
+			at = r.varint()
+		} else {
+			at += int64(min(r.uvarint(), 2*farthest))
+		}
+		n := r.uvarint()
+		if at < -farthest || at > farthest || n == 0 || n > uint64(limit) || b.span(int(at)+int(n)-1) > limit {
+			r.b, r.bad = nil, true
+			return
+		}
+		for range n {
+			b.add(int(at), r.number())
+			at++
+		}
+	}
+}

@@ -1,0 +1,212 @@
+// Package histogram holds the two sketches of nexusctl as pure values: the
+// base-2 exponential histogram of distributions, and the set that counts
+// distinct members. Both merge exactly, over time, tags and daemons, and state
+// the error of what they answer.
+//
+// The histogram follows the model of OpenTelemetry's exponential and
+// Prometheus's native histograms, so that neither needs a conversion.
+package histogram
+
+import (
+	"math"
+)
+
+// MaxBuckets bounds the buckets of one histogram, both signs together. When a
+// value would pass it, the histogram widens: its schema falls by one, and the
+// bound on its quantiles with it.
+const MaxBuckets = 2048
+
+// Histogram is a distribution. Counts are weights: a sample sent at rate 0.3
+// weighs 1/0.3. Min and Max are meaningful where Count > 0. A Histogram must
+// be made by New.
+type Histogram struct {
+	Count    float64
+	Min, Max float64
+
+	schema   int
+	zero     float64
+	positive buckets
+	negative buckets
+	sum      float64
+	comp     float64 // what sum's roundings have lost
+}
+
+// New returns an empty histogram; the schema is brought into
+// [MinSchema, MaxSchema].
+func New(schema int) *Histogram {
+	return &Histogram{schema: min(max(schema, MinSchema), MaxSchema)}
+}
+
+// Schema returns the resolution as it is now.
+func (h *Histogram) Schema() int { return h.schema }
+
+// ZeroCount returns the weight of values that are exactly 0.
+func (h *Histogram) ZeroCount() float64 { return h.zero }
+
+// Positive returns the buckets of positive values: counts[i] is the weight in
+// (2^((first+i)/2^schema), 2^((first+i+1)/2^schema)]. The slice must not be
+// changed.
+func (h *Histogram) Positive() (first int, counts []float64) {
+	return h.positive.first, h.positive.counts
+}
+
+// Negative returns the buckets of negative values, by their magnitude.
+func (h *Histogram) Negative() (first int, counts []float64) {
+	return h.negative.first, h.negative.counts
+}
+
+// Add takes one finite value with a weight above 0.
+func (h *Histogram) Add(v, weight float64) {
+	if h.Count == 0 {
+		h.Min, h.Max = v, v
+	}
+	h.Min, h.Max = min(h.Min, v), max(h.Max, v)
+	h.Count += weight
+	h.addSum(v * weight)
+	switch {
+	case v > 0:
+		h.place(&h.positive, v, weight)
+	case v < 0:
+		h.place(&h.negative, -v, weight)
+	default:
+		h.zero += weight
+	}
+}
+
+// addSum sums with Neumaier's compensation.
+func (h *Histogram) addSum(v float64) {
+	t := h.sum + v
+	if math.Abs(h.sum) >= math.Abs(v) {
+		h.comp += (h.sum - t) + v
+	} else {
+		h.comp += (v - t) + h.sum
+	}
+	h.sum = t
+}
+
+// Sum returns the weighted sum of all values.
+func (h *Histogram) Sum() float64 {
+	if math.IsInf(h.sum, 0) {
+		return h.sum // its compensation is no number
+	}
+	return h.sum + h.comp
+}
+
+func (h *Histogram) place(b *buckets, magnitude, weight float64) {
+	i := index(magnitude, h.schema)
+	for len(h.positive.counts)+len(h.negative.counts)-len(b.counts)+b.span(i) > MaxBuckets && h.schema > MinSchema {
+		h.widen(1)
+		i >>= 1
+	}
+	b.add(i, weight)
+}
+
+func (h *Histogram) widen(steps int) {
+	h.positive.widen(steps)
+	h.negative.widen(steps)
+	h.schema -= steps
+}
+
+// Merge adds o, which stays as it is. Counts add exactly; the schema becomes
+// the smaller of the two, and smaller still where the buckets would be too
+// many.
+func (h *Histogram) Merge(o *Histogram) {
+	if o.Count == 0 {
+		return
+	}
+	if h.Count == 0 {
+		h.Min, h.Max = o.Min, o.Max
+	}
+	h.Min, h.Max = min(h.Min, o.Min), max(h.Max, o.Max)
+	h.Count += o.Count
+	h.addSum(o.sum)
+	h.comp += o.comp
+	h.zero += o.zero
+	if o.schema < h.schema {
+		h.widen(h.schema - o.schema)
+	}
+	h.mergeBuckets(&h.positive, &o.positive, o.schema)
+	h.mergeBuckets(&h.negative, &o.negative, o.schema)
+}
+
+func (h *Histogram) mergeBuckets(dst, src *buckets, schema int) {
+	t := src.trimmed()
+	if len(t.counts) == 0 {
+		return
+	}
+	other := len(h.positive.counts) + len(h.negative.counts) - len(dst.counts)
+	ends := func() int {
+		shift := schema - h.schema
+		low, high := t.first>>shift, (t.first+len(t.counts)-1)>>shift
+		if len(dst.counts) == 0 {
+			return high - low + 1
+		}
+		return max(dst.first+len(dst.counts), high+1) - min(dst.first, low)
+	}
+	for other+ends() > MaxBuckets && h.schema > MinSchema {
+		h.widen(1)
+		other = len(h.positive.counts) + len(h.negative.counts) - len(dst.counts)
+	}
+	shift := schema - h.schema
+	for i, c := range t.counts {
+		if c != 0 {
+			dst.add((t.first+i)>>shift, c)
+		}
+	}
+}
+
+// Quantile returns the value below which a share q of the weight lies, and the
+// relative error it is within: the middle of the bucket that holds it, kept
+// between Min and Max. It returns NaN for an empty histogram or a q outside
+// [0, 1].
+func (h *Histogram) Quantile(q float64) (value, relErr float64) {
+	if h.Count == 0 || !(q >= 0 && q <= 1) {
+		return math.NaN(), 0
+	}
+	rank, seen := q*h.Count, 0.0
+	value = h.Max
+	h.Buckets(func(low, high, count float64) bool {
+		seen += count
+		if seen < rank || count == 0 {
+			return true
+		}
+		value = middle(low, high)
+		return false
+	})
+	return min(max(value, h.Min), h.Max), relativeError(h.schema)
+}
+
+// middle has the same relative distance to both bounds.
+func middle(low, high float64) float64 {
+	if low == high {
+		return low
+	}
+	if math.IsInf(high, 0) || math.IsInf(low, 0) {
+		return low/2 + high/2
+	}
+	return 2 * (low / (low + high)) * high
+}
+
+// Buckets calls f for every bucket that holds something, by rising value,
+// until f returns false. Bounds belong to the bucket on the side away from 0.
+func (h *Histogram) Buckets(f func(low, high, count float64) bool) {
+	for i := len(h.negative.counts) - 1; i >= 0; i-- {
+		if c := h.negative.counts[i]; c != 0 {
+			n := h.negative.first + i
+			if !f(-upper(n, h.schema), -upper(n-1, h.schema), c) {
+				return
+			}
+		}
+	}
+	if h.zero != 0 && !f(0, 0, h.zero) {
+		return
+	}
+	for i, c := range h.positive.counts {
+		if c != 0 {
+			n := h.positive.first + i
+			if !f(upper(n-1, h.schema), upper(n, h.schema), c) {
+				return
+			}
+		}
+	}
+}
