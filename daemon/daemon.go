@@ -28,7 +28,6 @@ import (
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/maint"
 	"example.com/nexusctl/daemon/query"
-	"example.com/nexusctl/daemon/replay"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/storage"

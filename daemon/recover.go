@@ -140,7 +140,7 @@ func (j *shedJob) Done(wal.Position, error) { close(j.done) }
 
 // loadHead reads the blocks that are not compacted yet into memory.
 func (d *Daemon) loadHead(ctx context.Context) error {
-	blocks, err := d.store.Blocks(ctx, nil, 0, 1<<40)
+	blocks, err := d.store.Blocks(ctx, 0, 1<<40)
 	if err != nil {
 		return fmt.Errorf("load recent blocks: %w", err)
 	}

@@ -1,0 +1,264 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"time"
+
+	"example.com/nexusctl/storage/block"
+	"example.com/nexusctl/storage/dialect"
+)
+
+// CompactStats says what a compaction did.
+type CompactStats struct {
+	Blocks, Points, Chunks int
+	Bytes                  int64 // of chunks
+	Took                   time.Duration
+}
+
+// Compact turns the blocks of arrival hours before `before` into chunks of one
+// series and hour. It works in transactions of a few shards; killed anywhere,
+// it goes on where it was. Blocks that arrive for an hour that was compacted
+// already become a further generation of its chunks.
+func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, err error) {
+	began := time.Now()
+	work, err := s.compactable(ctx, before)
+	if err != nil {
+		return stats, err
+	}
+	for len(work) > 0 {
+		n := 1
+		for n < len(work) && n < s.db.CompactShards && work[n].hour == work[0].hour {
+			n++
+		}
+		var done CompactStats
+		err := s.write(ctx, "compact", func(ctx context.Context, tx *sql.Tx) error {
+			done = CompactStats{}
+			return s.compact(ctx, tx, work[:n], &done)
+		})
+		if err != nil {
+			return stats, err
+		}
+		stats.Blocks += done.Blocks
+		stats.Points += done.Points
+		stats.Chunks += done.Chunks
+		stats.Bytes += done.Bytes
+		work = work[n:]
+	}
+	if stats.Blocks > 0 {
+		if _, err := s.db.Partitions.DropEmpty(ctx, s.db.Write, "flush_block", before); err != nil {
+			return stats, s.wrap("drop empty partitions", err)
+		}
+	}
+	stats.Took = time.Since(began)
+	return stats, nil
+}
+
+func (s *Store) compactable(ctx context.Context, before int64) (work []shardHour, err error) {
+	err = s.read(ctx, "find what to compact", func(ctx context.Context, tx *sql.Tx) error {
+		work = nil
+		return s.each(ctx, tx, func(rows *sql.Rows) error {
+			var k shardHour
+			err := rows.Scan(&k.hour, &k.shard)
+			work = append(work, k)
+			return err
+		}, "SELECT DISTINCT arrival_hour, shard FROM flush_block WHERE arrival_hour < $1 ORDER BY arrival_hour, shard", before)
+	})
+	return work, err
+}
+
+// chunkRow is a chunk on its way, and what it adds to its counter.
+type chunkRow struct {
+	Chunk
+	kind  block.Kind
+	delta Base
+}
+
+func (s *Store) compact(ctx context.Context, tx *sql.Tx, work []shardHour, stats *CompactStats) error {
+	var rows []chunkRow
+	for _, w := range work {
+		found, err := s.takeBlocks(ctx, tx, w, stats)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, found...)
+	}
+	if len(rows) == 0 {
+		return nil // another daemon was here first
+	}
+	if err := s.number(ctx, tx, rows); err != nil {
+		return err
+	}
+	if err := s.putChunks(ctx, tx, rows); err != nil {
+		return err
+	}
+	if err := s.addBases(ctx, tx, rows); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		stats.Bytes += int64(len(r.Data))
+	}
+	stats.Chunks = len(rows)
+	return s.dropBlocks(ctx, tx, work)
+}
+
+// takeBlocks reads and locks the blocks of one shard and arrival hour, and
+// merges them into one chunk for each series and hour of data.
+func (s *Store) takeBlocks(ctx context.Context, tx *sql.Tx, w shardHour, stats *CompactStats) ([]chunkRow, error) {
+	byWriter := map[string][]block.Point{}
+	var writers []string
+	err := s.each(ctx, tx, func(rows *sql.Rows) error {
+		var writer string
+		var data []byte
+		if err := rows.Scan(&writer, &data); err != nil {
+			return err
+		}
+		if _, ok := byWriter[writer]; !ok {
+			writers = append(writers, writer)
+		}
+		points, err := block.DecodeBlock(data, byWriter[writer])
+		byWriter[writer] = points
+		stats.Blocks++
+		return err
+	}, "SELECT writer, data FROM flush_block WHERE arrival_hour = $1 AND shard = $2 ORDER BY writer, seq"+s.db.ForUpdate, w.hour, w.shard)
+	if err != nil {
+		return nil, fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
+	}
+	var all []block.Point
+	for _, writer := range writers {
+		all = append(all, mergePoints(byWriter[writer], block.Merge)...)
+	}
+	if len(writers) > 1 {
+		all = mergePoints(all, block.MergeWriters)
+	}
+	stats.Points += len(all)
+	return chunkRows(all), nil
+}
+
+// mergePoints sorts by series, kind and time, keeping the order of equals, and
+// merges those.
+func mergePoints(points []block.Point, merge func(a, b block.Point) block.Point) []block.Point {
+	slices.SortStableFunc(points, func(a, b block.Point) int {
+		return cmp.Or(cmp.Compare(a.Series, b.Series), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Time, b.Time))
+	})
+	out := points[:0]
+	for _, p := range points {
+		if n := len(out); n > 0 && out[n-1].Series == p.Series && out[n-1].Time == p.Time && p.Kind != block.Raw {
+			out[n-1] = merge(out[n-1], p)
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// chunkRows cuts sorted points into one chunk for each series, kind and hour.
+func chunkRows(points []block.Point) (rows []chunkRow) {
+	for len(points) > 0 {
+		first := points[0]
+		hour := floorHour(first.Time)
+		n := 1
+		for n < len(points) && points[n].Series == first.Series && points[n].Kind == first.Kind && floorHour(points[n].Time) == hour {
+			n++
+		}
+		r := chunkRow{Chunk: Chunk{Series: first.Series, Start: hour * hourMillis}, kind: first.Kind}
+		r.Data = block.AppendChunk(nil, r.Start, first.Kind, points[:n])
+		for _, p := range points[:n] {
+			if p.Kind == block.Counter {
+				r.delta.Sum += p.Sum
+				r.delta.Neg += p.Neg
+			}
+		}
+		rows = append(rows, r)
+		points = points[n:]
+	}
+	return rows
+}
+
+// number gives each chunk the next generation of its shard and hour, and marks
+// it as valid with this transaction.
+func (s *Store) number(ctx context.Context, tx *sql.Tx, rows []chunkRow) error {
+	next := map[shardHour]int64{}
+	for _, r := range rows {
+		next[shardHourOf(r.Series, r.Start)] = 0
+	}
+	var shards, hours, gens []int64
+	for k := range next {
+		var have int64
+		err := tx.QueryRowContext(ctx, s.db.Bind("SELECT gens FROM compaction WHERE shard = $1 AND hour = $2"+s.db.ForUpdate), k.shard, k.hour).Scan(&have)
+		if err != nil && err != sql.ErrNoRows {
+			return err
+		}
+		if have >= maxGens {
+			return fmt.Errorf("%w: hour %d of shard %d has had late data too often", ErrRefused, k.hour, k.shard)
+		}
+		next[k] = have
+		shards, hours, gens = append(shards, k.shard), append(hours, k.hour), append(gens, have+1)
+	}
+	for i := range rows {
+		rows[i].Gen = next[shardHourOf(rows[i].Series, rows[i].Start)]
+	}
+	return s.insert(ctx, tx, "INSERT INTO compaction (shard, hour, gens)", []dialect.Column{
+		{Name: "shard", Values: shards}, {Name: "hour", Values: hours}, {Name: "gens", Values: gens},
+	}, "ON CONFLICT (shard, hour) DO UPDATE SET gens = excluded.gens")
+}
+
+// maxGens bounds the generations of an hour: SQLite's chunk keys have 18 bits
+// for them.
+const maxGens = 1<<genBits - 1
+
+func (s *Store) putChunks(ctx context.Context, tx *sql.Tx, rows []chunkRow) error {
+	if s.files != nil {
+		return s.files.write(ctx, tx, rows)
+	}
+	for _, r := range rows {
+		if err := s.db.Partitions.Ensure(ctx, s.db.Write, "chunk_10s", r.Start/dayMillis, dayMillis); err != nil {
+			return err
+		}
+	}
+	n := len(rows)
+	ids, starts, gens, data := make([]int64, n), make([]int64, n), make([]int64, n), make([][]byte, n)
+	for i, r := range rows {
+		ids[i], starts[i], gens[i], data[i] = r.Series, r.Start, r.Gen, r.Data
+	}
+	return s.insert(ctx, tx, "INSERT INTO chunk_10s (series_id, start_ts, gen, data)", []dialect.Column{
+		{Name: "series_id", Values: ids}, {Name: "start_ts", Values: starts}, {Name: "gen", Values: gens}, {Name: "data", Values: data},
+	}, "")
+}
+
+// addBases adds each counter's hour to its day.
+func (s *Store) addBases(ctx context.Context, tx *sql.Tx, rows []chunkRow) error {
+	type seriesDay struct{ series, day int64 }
+	sums := map[seriesDay]Base{}
+	for _, r := range rows {
+		if r.kind != block.Counter {
+			continue
+		}
+		k := seriesDay{r.Series, r.Start / dayMillis}
+		b := sums[k]
+		sums[k] = Base{b.Sum + r.delta.Sum, b.Neg + r.delta.Neg}
+	}
+	if len(sums) == 0 {
+		return nil
+	}
+	var ids, days []int64
+	var sum, neg []float64
+	for k, b := range sums {
+		ids, days, sum, neg = append(ids, k.series), append(days, k.day), append(sum, b.Sum), append(neg, b.Neg)
+	}
+	return s.insert(ctx, tx, "INSERT INTO counter_day (series_id, day, sum, neg)", []dialect.Column{
+		{Name: "series_id", Values: ids}, {Name: "day", Values: days}, {Name: "sum", Values: sum}, {Name: "neg", Values: neg},
+	}, "ON CONFLICT (series_id, day) DO UPDATE SET sum = counter_day.sum + excluded.sum, neg = counter_day.neg + excluded.neg")
+}
+
+func (s *Store) dropBlocks(ctx context.Context, tx *sql.Tx, work []shardHour) error {
+	for _, w := range work {
+		if _, err := tx.ExecContext(ctx, s.db.Bind("DELETE FROM flush_block WHERE arrival_hour = $1 AND shard = $2"), w.hour, w.shard); err != nil {
+			return err
+		}
+	}
+	return nil
+}

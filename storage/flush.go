@@ -1,0 +1,194 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"example.com/nexusctl/storage/dialect"
+)
+
+// Counts are the ledger's terms: cumulative in a Writer, what was added in a
+// Flush.
+type Counts struct {
+	Stored     uint64            `json:"stored"`
+	Rejected   map[string]uint64 `json:"rejected,omitempty"`
+	Shed       map[string]uint64 `json:"shed,omitempty"`
+	Dead       uint64            `json:"dead,omitempty"`
+	Lost       uint64            `json:"lost,omitempty"`
+	Duplicates uint64            `json:"duplicates,omitempty"`
+}
+
+// add returns the sum of both.
+func (c Counts) add(o Counts) Counts {
+	return Counts{
+		Stored: c.Stored + o.Stored, Rejected: addMaps(c.Rejected, o.Rejected), Shed: addMaps(c.Shed, o.Shed),
+		Dead: c.Dead + o.Dead, Lost: c.Lost + o.Lost, Duplicates: c.Duplicates + o.Duplicates,
+	}
+}
+
+func addMaps(a, b map[string]uint64) map[string]uint64 {
+	sum := make(map[string]uint64, len(a)+len(b))
+	for _, m := range []map[string]uint64{a, b} {
+		for k, n := range m {
+			sum[k] += n
+		}
+	}
+	return sum
+}
+
+// Writer is how far one log has been stored.
+type Writer struct {
+	ID        string
+	Position  uint64 // of the log; 0 for an unknown writer
+	Seq       uint64 // its last generation
+	Counts    Counts
+	UpdatedAt time.Time
+}
+
+// Block is one shard's share of a flush, as package block encodes it.
+type Block struct {
+	Shard int64
+	Data  []byte
+}
+
+// Flush is what one generation adds to the store.
+type Flush struct {
+	Writer   string
+	From, To uint64 // log positions
+	Seq      uint64 // generation
+	Hour     int64  // of arrival, hours since 1970
+	Blocks   []Block
+	Counts   Counts
+}
+
+// PositionError reports a writer that is not where the flush begins.
+type PositionError struct{ Have, From, To uint64 }
+
+func (e *PositionError) Error() string {
+	return fmt.Sprintf("the store has the log up to %d; the flush covers %d to %d", e.Have, e.From, e.To)
+}
+
+// Writer returns what the store knows of a writer.
+func (s *Store) Writer(ctx context.Context, id string) (Writer, error) {
+	w := Writer{ID: id}
+	err := s.read(ctx, "read writer", func(ctx context.Context, tx *sql.Tx) error {
+		return s.eachWriter(ctx, tx, func(found Writer) { w = found }, " WHERE writer = $1", id)
+	})
+	return w, err
+}
+
+// Writers returns every writer that has flushed.
+func (s *Store) Writers(ctx context.Context) (list []Writer, err error) {
+	err = s.read(ctx, "read writers", func(ctx context.Context, tx *sql.Tx) error {
+		list = nil
+		return s.eachWriter(ctx, tx, func(w Writer) { list = append(list, w) }, " ORDER BY writer")
+	})
+	return list, err
+}
+
+func (s *Store) eachWriter(ctx context.Context, tx *sql.Tx, f func(Writer), where string, args ...any) error {
+	return s.each(ctx, tx, func(rows *sql.Rows) error {
+		var w Writer
+		var counts []byte
+		var at int64
+		if err := rows.Scan(&w.ID, &w.Position, &w.Seq, &counts, &at); err != nil {
+			return err
+		}
+		w.UpdatedAt = time.UnixMilli(at)
+		if err := json.Unmarshal(counts, &w.Counts); err != nil {
+			return fmt.Errorf("counts of writer %s: %w", w.ID, err)
+		}
+		f(w)
+		return nil
+	}, "SELECT writer, position, seq, counts, updated_at FROM writer_position"+where, args...)
+}
+
+// Commit stores the blocks and moves the writer's position, in one
+// transaction. A flush that is in the store already is not applied again:
+// applied is false then, and that is no error. From anywhere else than the
+// flush's beginning it fails with *PositionError.
+func (s *Store) Commit(ctx context.Context, f Flush) (applied bool, err error) {
+	if err := s.db.Partitions.Ensure(ctx, s.db.Write, "flush_block", f.Hour, 1); err != nil {
+		return false, s.wrap("flush", err)
+	}
+	err = s.write(ctx, "flush", func(ctx context.Context, tx *sql.Tx) error {
+		applied, err = s.commit(ctx, tx, f)
+		return err
+	})
+	if s.db.Classify(err) == dialect.NoPartition {
+		s.db.Partitions.Forget() // dropped by another daemon just now
+		return false, fmt.Errorf("flush: %w: a partition went away", ErrBusy)
+	}
+	return applied && err == nil, err
+}
+
+func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
+	have, found, err := s.lockWriter(ctx, tx, f.Writer)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case found && have.Position == f.To:
+		return false, nil
+	case have.Position != f.From:
+		return false, &PositionError{Have: have.Position, From: f.From, To: f.To}
+	}
+	if err := s.insertBlocks(ctx, tx, f); err != nil {
+		return false, err
+	}
+	counts, err := json.Marshal(have.Counts.add(f.Counts))
+	if err != nil {
+		return false, err
+	}
+	query := "UPDATE writer_position SET position = $2, seq = $3, counts = $4, updated_at = $5 WHERE writer = $1 AND position = $6"
+	args := []any{f.Writer, int64(f.To), int64(f.Seq), string(counts), time.Now().UnixMilli(), int64(f.From)}
+	if !found {
+		query = "INSERT INTO writer_position (writer, position, seq, counts, updated_at) VALUES ($1, $2, $3, $4, $5)"
+		args = args[:5]
+	}
+	res, err := tx.ExecContext(ctx, s.db.Bind(query), args...)
+	if err != nil {
+		return false, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return false, errors.Join(err, &PositionError{Have: have.Position, From: f.From, To: f.To})
+	}
+	return true, nil
+}
+
+// lockWriter reads the writer's row and keeps others from it.
+func (s *Store) lockWriter(ctx context.Context, tx *sql.Tx, id string) (w Writer, found bool, err error) {
+	err = s.eachWriter(ctx, tx, func(row Writer) { w, found = row, true }, " WHERE writer = $1"+s.db.ForUpdate, id)
+	return w, found, err
+}
+
+// insertBatch bounds the bytes of one statement.
+const insertBatch = 4 << 20
+
+func (s *Store) insertBlocks(ctx context.Context, tx *sql.Tx, f Flush) error {
+	for from := 0; from < len(f.Blocks); {
+		to, size := from, 0
+		for to < len(f.Blocks) && size < insertBatch {
+			size += len(f.Blocks[to].Data)
+			to++
+		}
+		n := to - from
+		hours, shards, writers, seqs, data := make([]int64, n), make([]int64, n), make([]string, n), make([]int64, n), make([][]byte, n)
+		for i, b := range f.Blocks[from:to] {
+			hours[i], shards[i], writers[i], seqs[i], data[i] = f.Hour, b.Shard, f.Writer, int64(f.Seq), b.Data
+		}
+		err := s.insert(ctx, tx, "INSERT INTO flush_block (arrival_hour, shard, writer, seq, data)", []dialect.Column{
+			{Name: "arrival_hour", Values: hours}, {Name: "shard", Values: shards}, {Name: "writer", Values: writers},
+			{Name: "seq", Values: seqs}, {Name: "data", Values: data},
+		}, "")
+		if err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+// Package migrate brings a store's schema up and down. Migrations are embedded
+// SQL, one directory a database; two runners at once are kept apart by an
+// advisory lock on Postgres and a file lock on SQLite.
+package migrate
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/gofrs/flock"
+	"github.com/google/uuid"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"example.com/nexusctl/storage/dialect"
+)
+
+//go:embed sql
+var files embed.FS
+
+// ErrNewer reports a database whose schema is newer than this binary knows.
+var ErrNewer = errors.New("the store's schema is newer than this nexusctl knows: use the newer binary, or restore a backup")
+
+// Step is one migration as it stands or was run.
+type Step struct {
+	Version int64
+	Name    string
+	Applied bool
+}
+
+// Migrator runs migrations on one database.
+type Migrator struct {
+	db       *dialect.Database
+	provider *goose.Provider
+	lock     *flock.Flock // SQLite alone
+}
+
+// Open connects to the database that url names, and makes an SQLite file that
+// is not there.
+func Open(ctx context.Context, url, dataDir, password string) (*Migrator, error) {
+	if path, ok := dialect.Path(url, dataDir); ok {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return nil, fmt.Errorf("directory of the database: %w", err)
+		}
+	}
+	db, err := dialect.Open(ctx, dialect.Config{URL: url, DataDir: dataDir, Password: password, Create: true})
+	if err != nil {
+		return nil, err
+	}
+	m := &Migrator{db: db}
+	kind, options := goose.DialectSQLite3, []goose.ProviderOption{}
+	if db.Name == dialect.Postgres {
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+		kind, options = goose.DialectPostgres, append(options, goose.WithSessionLocker(locker))
+	} else {
+		m.lock = flock.New(db.Path + ".migrate-lock")
+	}
+	sub, err := fs.Sub(files, "sql/"+db.Name)
+	if err == nil {
+		m.provider, err = goose.NewProvider(kind, db.Write, sub, options...)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare migrations: %w", err), db.Close())
+	}
+	return m, nil
+}
+
+// Close closes the connection.
+func (m *Migrator) Close() error { return m.db.Close() }
+
+// Latest returns the newest version this binary knows.
+func (m *Migrator) Latest() int64 {
+	list := m.provider.ListSources()
+	return list[len(list)-1].Version
+}
+
+// Version returns the version of the database's schema, 0 for none.
+func (m *Migrator) Version(ctx context.Context) (int64, error) {
+	v, err := m.provider.GetDBVersion(ctx)
+	return v, m.wrap("read schema version", err)
+}
+
+// Status lists every migration and whether it is applied.
+func (m *Migrator) Status(ctx context.Context) ([]Step, error) {
+	list, err := m.provider.Status(ctx)
+	if err != nil {
+		return nil, m.wrap("read migration status", err)
+	}
+	steps := make([]Step, len(list))
+	for i, s := range list {
+		steps[i] = Step{Version: s.Source.Version, Name: filepath.Base(s.Source.Path), Applied: s.State == goose.StateApplied}
+	}
+	return steps, nil
+}
+
+// Up applies what is missing.
+func (m *Migrator) Up(ctx context.Context) ([]Step, error) {
+	return m.run(ctx, func() ([]*goose.MigrationResult, error) {
+		if v, err := m.provider.GetDBVersion(ctx); err != nil || v > m.Latest() {
+			return nil, errors.Join(err, newer(v > m.Latest()))
+		}
+		done, err := m.provider.Up(ctx)
+		if err != nil {
+			return done, err
+		}
+		return done, m.identify(ctx)
+	})
+}
+
+func newer(is bool) error {
+	if is {
+		return ErrNewer
+	}
+	return nil
+}
+
+// identify gives the store its identity: a log belongs to one store, and one
+// that was emptied and made anew is another.
+func (m *Migrator) identify(ctx context.Context) error {
+	_, err := m.db.Write.ExecContext(ctx,
+		m.db.Bind("INSERT INTO store_meta (id) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM store_meta)"), uuid.NewString())
+	return err
+}
+
+// Down takes back the newest applied migration.
+func (m *Migrator) Down(ctx context.Context) ([]Step, error) {
+	return m.run(ctx, func() ([]*goose.MigrationResult, error) {
+		if err := m.removeChunkFiles(ctx); err != nil {
+			return nil, err
+		}
+		r, err := m.provider.Down(ctx)
+		if r == nil {
+			return nil, err
+		}
+		return []*goose.MigrationResult{r}, err
+	})
+}
+
+// DownToNothing takes back every migration: all data goes.
+func (m *Migrator) DownToNothing(ctx context.Context) ([]Step, error) {
+	return m.run(ctx, func() ([]*goose.MigrationResult, error) {
+		if err := m.removeChunkFiles(ctx); err != nil {
+			return nil, err
+		}
+		return m.provider.DownTo(ctx, 0)
+	})
+}
+
+// Redo takes the newest migration back and applies it again.
+func (m *Migrator) Redo(ctx context.Context) ([]Step, error) {
+	down, err := m.Down(ctx)
+	if err != nil {
+		return down, err
+	}
+	up, err := m.Up(ctx)
+	return append(down, up...), err
+}
+
+// run holds the lock that keeps two runners apart. goose has none for SQLite,
+// and concurrent runs there fail half-way.
+func (m *Migrator) run(ctx context.Context, f func() ([]*goose.MigrationResult, error)) ([]Step, error) {
+	if m.lock != nil {
+		if err := m.lock.Lock(); err != nil {
+			return nil, fmt.Errorf("lock migrations: %w", err)
+		}
+		defer m.lock.Unlock()
+	}
+	results, err := f()
+	var steps []Step
+	for _, r := range results {
+		steps = append(steps, Step{Version: r.Source.Version, Name: filepath.Base(r.Source.Path), Applied: r.Direction == "up"})
+	}
+	if errors.Is(err, goose.ErrNoNextVersion) {
+		err = nil
+	}
+	return steps, m.wrap("migrate", err)
+}
+
+// removeChunkFiles removes the day files that the database lists, and nothing
+// else.
+func (m *Migrator) removeChunkFiles(ctx context.Context) error {
+	if m.db.Name != dialect.SQLite {
+		return nil
+	}
+	if v, err := m.provider.GetDBVersion(ctx); err != nil || v == 0 {
+		return err
+	}
+	rows, err := m.db.Write.QueryContext(ctx, "SELECT day FROM chunk_file")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var day int64
+		if err := rows.Scan(&day); err != nil {
+			return err
+		}
+		path := dialect.ChunkFile(m.db.Path, day)
+		for _, suffix := range []string{"", "-wal", "-shm"} {
+			if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return rows.Err()
+}
+
+func (m *Migrator) wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if m.db.Classify(err) == dialect.Unavailable {
+		return fmt.Errorf("%s: %w: %s", what, dialect.ErrUnavailable, m.db.Scrub(err.Error()))
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
