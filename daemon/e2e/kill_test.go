@@ -15,9 +15,8 @@ import (
 // gauge that all streams share. Lines of one connection keep their order, so
 // what survives a kill must be a whole prefix of what was sent.
 type stream struct {
-	id    int
-	sent  int // rounds written to the socket, over all kills
-	lines int
+	id   int
+	sent int // rounds written to the socket, over all kills
 }
 
 const linesPerRound = 5
@@ -115,8 +114,11 @@ func TestKill(t *testing.T) {
 				s.sent = survived[i] // the sender goes on from what survived
 			}
 			t.Logf("cycle %d: sent %d lines, %d missing, of which the ledger counts %d as shed by the crash", cycle, sent, missing, newShed)
-			if limit := uint64(rate / 10 * 3); missing > limit {
-				t.Errorf("cycle %d: %d lines missing, more than %d", cycle, missing, limit)
+			// What the daemon had read is lost for one sync interval at most.
+			// What it had not read yet lies in the kernel's socket buffers,
+			// which on a busy machine hold more; a second's worth is too much.
+			if newShed > rate/10 || missing > rate {
+				t.Errorf("cycle %d: %d lines missing, %d of them read and not logged", cycle, missing, newShed)
 			}
 		}
 		t.Logf("in all: %d units shed by crashes as the ledger says, %d more never read from the sockets", shed, lostInKernel)

@@ -19,6 +19,9 @@ import (
 	"example.com/nexusctl/storage"
 )
 
+// nameLabel is the label that holds a metric's name.
+const nameLabel = "__name__"
+
 // maxSamples bounds what one PromQL query may hold in memory at once.
 const maxSamples = 50_000_000
 
@@ -143,7 +146,7 @@ func (r *Reader) targets(ctx context.Context, ms []*labels.Matcher) ([]target, e
 	}
 	exact := ""
 	for _, m := range ms {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+		if m.Name == nameLabel && m.Type == labels.MatchEqual {
 			exact = m.Value
 		}
 	}
@@ -178,7 +181,7 @@ func shownAs(n storage.Name, exact string) []target {
 
 func matchName(ms []*labels.Matcher, shown string) bool {
 	for _, m := range ms {
-		if m.Name == labels.MetricName && !m.Matches(shown) {
+		if m.Name == nameLabel && !m.Matches(shown) {
 			return false
 		}
 	}
@@ -209,7 +212,7 @@ func matchAll(ms []*labels.Matcher, l labels.Labels) bool {
 // promLabels renders a key as labels. Two tag keys that become one label keep
 // the first value in key order.
 func promLabels(name string, k series.Key) labels.Labels {
-	b := labels.NewBuilder(labels.FromStrings(labels.MetricName, name))
+	b := labels.NewBuilder(labels.FromStrings(nameLabel, name))
 	for _, t := range slices.Backward(k.Tags) {
 		b.Set(promLabel(t.Key), t.Value)
 	}

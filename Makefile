@@ -1,0 +1,53 @@
+# nexusctl. `make help` lists the targets.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X main.version=$(VERSION)
+PACKAGES := ./...
+FUZZTIME ?= 5s
+
+.PHONY: help build run test ci bench lint vet soak torture fuzz allocs postgres clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+build: ## build bin/nexusctl
+	@command -v go >/dev/null || { echo "Go is missing: install Go 1.26 or newer from https://go.dev/dl/"; exit 1; }
+	@command -v $${CC:-cc} >/dev/null || { echo "a C compiler is missing (SQLite needs one): apt-get install gcc libc6-dev, or xcode-select --install"; exit 1; }
+	go build -ldflags '$(LDFLAGS)' -o bin/nexusctl ./cmd/nexusctl
+
+run: build ## build and run the daemon on SQLite, in the default data directory
+	bin/nexusctl daemon
+
+test: postgres lint ## vet, staticcheck, all tests with the race detector on both databases
+	go test -race -p 2 -timeout 15m $(PACKAGES)
+
+ci: vet test fuzz allocs ## everything that must hold before a change lands
+
+postgres:
+	@sh .ci/postgres
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt wants:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet $(PACKAGES)
+	go tool staticcheck $(PACKAGES)
+
+vet: ## vet for the other platforms, without cgo
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)
+
+fuzz: ## every fuzz target for FUZZTIME (default 5s)
+	@sh .ci/fuzz $(FUZZTIME)
+
+allocs: ## the accepted path allocates nothing: fail where a benchmark says otherwise
+	@sh .ci/allocs
+
+bench: ## benchmarks of every package
+	go test -run '^$$' -bench . -benchmem $(PACKAGES)
+
+soak: ## long load with the ledger compared at its end
+	NEXUS_KILLS=20 go test -count 1 -timeout 60m -v -run TestKill ./daemon/e2e
+
+torture: soak ## kill -9 loops on both databases
+
+clean: ## remove what was built
+	rm -rf bin
