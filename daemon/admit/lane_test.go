@@ -1,0 +1,135 @@
+package admit_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"example.com/nexusctl/daemon/admit"
+)
+
+// TestLaneReferences numbers what a lane meets from 0, once each.
+func TestLaneReferences(t *testing.T) {
+	l := admit.NewLane(3, admit.NewCatalog(100), 100)
+	for i, line := range []string{"a:1|c", "a:1|g", "b:1|c|#k:v", "b:1|c|#k:w", "a:1|c|@0.5"} {
+		if next := l.NextRef(); next != uint32(i) {
+			t.Fatalf("the next reference is %d", next)
+		}
+		got := l.Admit(parse(t, line))
+		if !got.New || got.Ref != uint32(i) || got.Rate != 0 || string(got.Def.Key) != got.Series.Key || l.Series(got.Ref) != got.Series {
+			t.Errorf("%s: %+v", line, got)
+		}
+		again := l.Admit(parse(t, line))
+		if again.New || again.Ref != got.Ref || again.Series != got.Series || again.Def.Key != nil {
+			t.Errorf("%s, met again: %+v", line, again)
+		}
+	}
+	if got := l.Admit(parse(t, "b:1|c|#k:v,k:v")); got.New || got.Ref != 2 {
+		t.Errorf("a repeated tag makes a reference: %+v", got)
+	}
+	if a := l.Admit(parse(t, "a:1|c|@0.5")); a.Series != l.Series(0) {
+		t.Error("a rate makes another series")
+	}
+}
+
+// TestLaneRates gives the first rates references of their own; beyond them a
+// sample carries its rate, under the reference that has none.
+func TestLaneRates(t *testing.T) {
+	const own = 16 // 1 among them
+	l := admit.NewLane(0, admit.NewCatalog(100), 100)
+	for i := 1; i < own; i++ {
+		got := l.Admit(parse(t, fmt.Sprintf("a:1|c|@0.0%02d", i)))
+		if !got.New || got.Rate != 0 || got.Def.Rate != float64(i)/1000 {
+			t.Fatalf("rate %d: %+v", i, got)
+		}
+	}
+	beyond := l.Admit(parse(t, "a:1|c|@0.9"))
+	if !beyond.New || beyond.Def.Rate != 1 || beyond.Rate != 0.9 {
+		t.Errorf("a rate too many: %+v", beyond)
+	}
+	if got := l.Admit(parse(t, "a:1|c")); got.New || got.Ref != beyond.Ref || got.Rate != 0 {
+		t.Errorf("rate 1 is not under the same reference: %+v", got)
+	}
+	// The known rates go on having references, for other series too.
+	if got := l.Admit(parse(t, "b:1|c|@0.001")); !got.New || got.Rate != 0 || got.Def.Rate != 0.001 {
+		t.Errorf("a known rate: %+v", got)
+	}
+	for i := range 1000 {
+		l.Admit(parse(t, fmt.Sprintf("a:1|c|@0.1%03d", i)))
+	}
+	if n := l.NextRef(); n != own+1 {
+		t.Errorf("a thousand rates make %d references", n)
+	}
+}
+
+// TestGaugesHaveNoRate keeps a rate that means nothing from making references.
+func TestGaugesHaveNoRate(t *testing.T) {
+	l := admit.NewLane(0, admit.NewCatalog(100), 100)
+	plain := l.Admit(parse(t, "g:1|g"))
+	if got := l.Admit(parse(t, "g:1|g|@0.5")); got.New || got.Ref != plain.Ref || got.Rate != 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestOverflowKeepsItsReference sends a thousand series over the budget to one
+// reference.
+func TestOverflowKeepsItsReference(t *testing.T) {
+	l := admit.NewLane(0, admit.NewCatalog(1), 100)
+	l.Admit(parse(t, "a:1|c"))
+	first := l.Admit(parse(t, "a:1|c|#id:0"))
+	for i := range 1000 {
+		if got := l.Admit(parse(t, fmt.Sprintf("a:1|c|#id:%d", i+1))); got.New || got.Ref != first.Ref {
+			t.Fatalf("series %d: %+v", i, got)
+		}
+	}
+}
+
+// TestLanesShareSeries gives each lane a reference of its own to one series,
+// which knows them all.
+func TestLanesShareSeries(t *testing.T) {
+	c := admit.NewCatalog(100)
+	first, second := admit.NewLane(0, c, 100), admit.NewLane(1, c, 100)
+	second.Admit(parse(t, "other:1|c"))
+	a, b, rated := first.Admit(parse(t, "a:1|c")), second.Admit(parse(t, "a:1|c")), second.Admit(parse(t, "a:1|c|@0.5"))
+	if a.Series != b.Series || b.Series != rated.Series {
+		t.Fatal("two series for one key")
+	}
+	want := []admit.LaneRef{{Lane: 0, Ref: 0}, {Lane: 1, Ref: 1}, {Lane: 1, Ref: 2}}
+	if got := a.Series.Refs(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("references %v, want %v", got, want)
+	}
+}
+
+// TestRefsBesideAdmission reads a series' references while lanes add to them.
+func TestRefsBesideAdmission(t *testing.T) {
+	const lanes = 8
+	c := admit.NewCatalog(100)
+	s := admitLine(t, c, "a:1|c")
+	var wg sync.WaitGroup
+	for n := range lanes {
+		m := parse(t, "a:1|c")
+		wg.Go(func() { admit.NewLane(n, c, 100).Admit(m) })
+		wg.Go(func() {
+			for _, r := range s.Refs() {
+				if r.Ref != 0 || r.Lane < 0 || r.Lane >= lanes {
+					t.Errorf("reference %+v", r)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(s.Refs()); n != lanes {
+		t.Errorf("%d references for %d lanes", n, lanes)
+	}
+}
+
+func TestRemember(t *testing.T) {
+	l := admit.NewLane(0, admit.NewCatalog(100), 2)
+	if _, ok := l.Lookup([]byte("a"), []byte("|c")); ok {
+		t.Error("found before it was remembered")
+	}
+	l.Remember([]byte("a"), []byte("|c"), 7)
+	if ref, ok := l.Lookup([]byte("a"), []byte("|c")); !ok || ref != 7 {
+		t.Errorf("%d, %v", ref, ok)
+	}
+}
