@@ -78,6 +78,11 @@ func (h *HTTP) Metric(ctx context.Context, name string) (d api.MetricDetail, err
 	return d, h.get(ctx, api.MetricsPath+"/"+url.PathEscape(name), nil, &d)
 }
 
+// Overview reads the daemon at one glance.
+func (h *HTTP) Overview(ctx context.Context) (o api.Overview, err error) {
+	return o, h.get(ctx, api.OverviewPath, nil, &o)
+}
+
 // QueryData is a PromQL result, as Prometheus renders it.
 type QueryData struct {
 	ResultType string          `json:"resultType"`
