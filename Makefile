@@ -5,7 +5,7 @@ LDFLAGS := -X main.version=$(VERSION)
 PACKAGES := ./...
 FUZZTIME ?= 5s
 
-.PHONY: help build run test ci bench lint vet soak torture fuzz allocs postgres clean
+.PHONY: help build run test ci bench lint vet soak torture fuzz allocs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -18,18 +18,13 @@ build: ## build bin/nexusctl
 run: build ## build and run the daemon on SQLite, in the default data directory
 	bin/nexusctl daemon
 
-test: postgres lint ## vet, staticcheck, all tests with the race detector on both databases
-	go test -race -p 2 -timeout 15m $(PACKAGES)
+test: ## what README's second command runs: lint, then all tests, race detector on, both databases
+	sh .ci/test
 
 ci: vet test fuzz allocs ## everything that must hold before a change lands
 
-postgres:
-	@sh .ci/postgres
-
 lint: ## gofmt, go vet, staticcheck
-	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt wants:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
-	go vet $(PACKAGES)
-	go tool staticcheck $(PACKAGES)
+	sh .ci/lint
 
 vet: ## vet for the other platforms, without cgo
 	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)

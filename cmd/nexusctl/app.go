@@ -63,7 +63,7 @@ func unknownCommand(c *cli.Context) error {
 	}
 	name := c.Args().First()
 	if near := cli.SuggestCommand(c.App.VisibleCommands(), name); near != "" {
-		return usage("there is no command %q; did you mean %q?", name, near)
+		return usage("there is no command %q. %s", name, near)
 	}
 	return usage("there is no command %q; `nexusctl --help` lists them", name)
 }
