@@ -129,6 +129,9 @@ type Limits struct {
 	ReservedPrefix string
 }
 
+// ReservedPrefix begins the names of the daemon's own signals.
+const ReservedPrefix = "nexus."
+
 // DefaultLimits returns the limits of SPEC's verdict table.
 func DefaultLimits() Limits {
 	return Limits{
@@ -142,6 +145,6 @@ func DefaultLimits() Limits {
 		MaxDepth:       32,
 		Past:           24 * 60 * 60 * 1000,
 		Future:         10 * 60 * 1000,
-		ReservedPrefix: "nexus.",
+		ReservedPrefix: ReservedPrefix,
 	}
 }

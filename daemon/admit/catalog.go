@@ -7,6 +7,7 @@
 package admit
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -21,12 +22,19 @@ const OverflowTag = "nexus_overflow"
 // overflowName stands in for names that are themselves beyond the budget.
 const overflowName = "nexus.overflow"
 
+// isOwn reports a name of the daemon's own signals. Overflow series bear a
+// name of ours and hold what senders sent, so they are not.
+func isOwn(name string) bool {
+	return strings.HasPrefix(name, protocol.ReservedPrefix) && name != overflowName
+}
+
 // Series is one series of this process. Its fields never change but for the
 // store's id, the Ordered flag and the references, which only grow.
 type Series struct {
 	Index uint32 // dense in this process, from 0
 	Key   string // canonical bytes, as series.Key.Append gives them
 	Type  protocol.Type
+	Own   bool // one of the daemon's own signals: outside the ledger and the budget
 
 	// Ordered is set once a gauge has seen a delta: from then on its changes
 	// go through the log's order over all lanes, not through a lane's table.
@@ -71,6 +79,7 @@ type Catalog struct {
 	byKey  map[string]*Series
 	byName map[string][]*Series
 	all    []*Series
+	own    []*Series
 
 	overflowed atomic.Uint64
 }
@@ -107,7 +116,7 @@ func (c *Catalog) Admit(m *protocol.Metric, key []byte) *Series {
 	if s := c.byKey[string(key)]; s != nil {
 		return s
 	}
-	if len(c.all) < c.budget {
+	if len(c.all)-len(c.own) < c.budget || isOwn(string(m.Name)) {
 		return c.add(key, string(m.Name), m.Type)
 	}
 	c.overflowed.Add(1)
@@ -142,6 +151,13 @@ func (c *Catalog) ByName(name string) []*Series {
 	return l[:len(l):len(l)]
 }
 
+// Own returns the daemon's own series. The slice must not be changed.
+func (c *Catalog) Own() []*Series {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.own[:len(c.own):len(c.own)]
+}
+
 // Len returns the number of series.
 func (c *Catalog) Len() int {
 	c.mu.RLock()
@@ -162,7 +178,10 @@ func (c *Catalog) add(key []byte, name string, t protocol.Type) *Series {
 	if s := c.byKey[string(key)]; s != nil {
 		return s
 	}
-	s := &Series{Index: uint32(len(c.all)), Key: string(key), Type: t}
+	s := &Series{Index: uint32(len(c.all)), Key: string(key), Type: t, Own: isOwn(name)}
+	if s.Own {
+		c.own = append(c.own, s)
+	}
 	c.byKey[s.Key] = s
 	c.byName[name] = append(c.byName[name], s)
 	c.all = append(c.all, s)

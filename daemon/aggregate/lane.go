@@ -49,7 +49,10 @@ func (l *Lane) Generation() uint64 { return l.generation }
 
 // Define appends the next reference.
 func (l *Lane) Define(r Ref) {
-	r.weight = 1 / r.Rate
+	r.weight, r.units = 1/r.Rate, 1
+	if r.Own {
+		r.units = 0
+	}
 	l.dict = append(l.dict, r)
 }
 

@@ -21,7 +21,9 @@ type Ref struct {
 	Series uint32 // the process's index of the series
 	Type   protocol.Type
 	Rate   float64 // sampling rate, in (0, 1]
+	Own    bool    // the daemon's own signal: its values are no units of the ledger
 	weight float64 // 1/Rate, kept because a division a sample is dear
+	units  uint64  // of the ledger, a value: 0 or 1
 }
 
 // kindOf returns how values of a type are kept.
@@ -81,7 +83,7 @@ func (t *table) lateSlot(ref uint32, bucket int64) *slot {
 
 // fold adds one value to a slot.
 func (t *table) fold(s *slot, r *Ref, v, weight float64, at int64, pos uint64, schema int) {
-	t.values++
+	t.values += r.units
 	switch kindOf(r.Type) {
 	case block.Counter:
 		s.count(v * weight)

@@ -143,16 +143,29 @@ func (f *Flusher) encode(g *aggregate.Generation, state *aggregate.State) storag
 	const hour = 3_600_000
 	out := storage.Flush{Writer: f.writer, From: f.position, To: g.To, Seq: g.Number, Hour: g.Bucket / hour}
 	all := f.catalog.Snapshot()
+	own := f.ownIDs()
 	g.Points(func(i uint32) int64 { return all[i].ID() }, state, func(shard int64, points []block.Point) {
 		b := storage.Block{Shard: shard, Data: block.AppendBlock(nil, shard, g.Bucket, points)}
 		for i := range points {
-			out.Counts.Stored += points[i].N
+			if !own[points[i].Series] {
+				out.Counts.Stored += points[i].N
+			}
 		}
 		f.stats.Points.Add(uint64(len(points)))
 		f.stats.Bytes.Add(uint64(len(b.Data)))
 		out.Blocks = append(out.Blocks, b)
 	})
 	return out
+}
+
+// ownIDs returns the ids of the daemon's own signals, which the ledger does not
+// count.
+func (f *Flusher) ownIDs() map[int64]bool {
+	ids := map[int64]bool{}
+	for _, s := range f.catalog.Own() {
+		ids[s.ID()] = true
+	}
+	return ids
 }
 
 // retry repeats op while the store is away.

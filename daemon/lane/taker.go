@@ -26,6 +26,7 @@ type Taker struct {
 	// replace says that a timed gauge of the batch may have to move to the
 	// ordered ones, which only the open generation's bucket tells.
 	replace bool
+	own     uint64 // the batch's values that are the daemon's own
 }
 
 // refKind is what the quick path must know of a reference.
@@ -54,6 +55,19 @@ func (t *Taker) Text(line []byte) (*protocol.Metric, protocol.Fault) {
 func (t *Taker) JSON(object []byte) (*protocol.Metric, protocol.Fault) {
 	m, fault := t.parser.JSON(object)
 	return m, t.take(m, fault, nil)
+}
+
+// Own takes one of the daemon's own signals, a counter's, gauge's or
+// histogram's, whose name no sender may use. It is logged and folded like any
+// other and stands outside the ledger.
+func (t *Taker) Own(m *protocol.Metric) {
+	a := t.lane.admit.Admit(m)
+	if a.New {
+		t.define(a)
+	}
+	t.add(m, a)
+	t.own += uint64(len(m.Values))
+	t.splitFull()
 }
 
 // Reject counts units that were refused before they could be read as a line.

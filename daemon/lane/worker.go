@@ -123,7 +123,7 @@ func (w *worker) commit() {
 		return
 	}
 	b.Lane, b.At = uint32(w.number), w.set.opts.Now().UnixMilli()
-	units := b.Values() + b.Refused()
+	units := b.Values() - t.own + b.Refused()
 	w.received.Add(units)
 	w.encoded = record.AppendBatch(w.encoded[:0], b)
 	var mark record.Mark
@@ -141,7 +141,7 @@ func (w *worker) commit() {
 	}
 	b.Reset()
 	t.turning = t.turning[:0]
-	t.replace = false
+	t.replace, t.own = false, 0
 	if w.fold.Crowded() {
 		w.set.hurry()
 	}
@@ -178,7 +178,7 @@ func (w *worker) foldBatch(span wal.Span) {
 	b := &w.taker.batch
 	for i, d := range b.Defs {
 		s := w.admit.Series(b.FirstRef + uint32(i))
-		w.fold.Define(aggregate.Ref{Series: s.Index, Type: s.Type, Rate: d.Rate})
+		w.fold.Define(aggregate.Ref{Series: s.Index, Type: s.Type, Rate: d.Rate, Own: s.Own})
 	}
 	w.fold.Fold(uint64(span.From), b)
 }

@@ -159,7 +159,7 @@ func (f *Folder) define(l *lane, defs []record.Def) error {
 			return fmt.Errorf("%w: definition: %w", record.ErrMalformed, err)
 		}
 		l.series = append(l.series, s)
-		l.fold.Define(aggregate.Ref{Series: s.Index, Type: s.Type, Rate: d.Rate})
+		l.fold.Define(aggregate.Ref{Series: s.Index, Type: s.Type, Rate: d.Rate, Own: s.Own})
 	}
 	return nil
 }
