@@ -42,8 +42,14 @@ func (l *Lane) Lookup(name, suffix []byte) (ref uint32, ok bool) {
 	return l.aliases.lookup(name, suffix)
 }
 
-// Remember makes later lookups of the spelling find the reference.
-func (l *Lane) Remember(name, suffix []byte, ref uint32) { l.aliases.insert(name, suffix, ref) }
+// Remember makes later lookups of the spelling find the reference. Spellings
+// that are known already come again where the quick path may not take the line,
+// as with a gauge's delta: a second entry would lengthen every later probe.
+func (l *Lane) Remember(name, suffix []byte, ref uint32) {
+	if _, known := l.aliases.lookup(name, suffix); !known {
+		l.aliases.insert(name, suffix, ref)
+	}
+}
 
 // Series returns the series behind a reference of this lane.
 func (l *Lane) Series(ref uint32) *Series { return l.refs[ref] }
