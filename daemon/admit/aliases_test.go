@@ -170,3 +170,18 @@ func BenchmarkLookup(b *testing.B) {
 		})
 	}
 }
+
+// TestRememberKeepsOneEntry remembers one spelling again and again, as the
+// deltas of a gauge do.
+func TestRememberKeepsOneEntry(t *testing.T) {
+	l := NewLane(0, NewCatalog(10), 100)
+	for range 1000 {
+		l.Remember([]byte("queue.depth"), []byte("|g"), 7)
+	}
+	if n := len(l.aliases.items); n != 1 {
+		t.Errorf("one spelling has %d entries", n)
+	}
+	if ref, ok := l.Lookup([]byte("queue.depth"), []byte("|g")); !ok || ref != 7 {
+		t.Errorf("the spelling is found as %d, %v", ref, ok)
+	}
+}
