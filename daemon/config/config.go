@@ -5,6 +5,7 @@
 // It knows the shape of the file and nothing of what the settings do: each
 // owner gets its own section as an argument. An unknown key is refused, with
 // the nearest valid one: a misspelled setting must never be a silent default.
+// Where a setting came from is kept with it.
 package config
 
 import (
@@ -13,10 +14,12 @@ import (
 	"path/filepath"
 	"runtime"
 	"time"
+
+	"example.com/nexusctl/slo"
 )
 
 // Config is every setting, with the section of the file it stands in. The tag
-// doc is what nexus.toml says about a key.
+// live marks what a reload changes in a running daemon.
 type Config struct {
 	Server    Server    `toml:"server"`
 	Ingest    Ingest    `toml:"ingest"`
@@ -24,25 +27,30 @@ type Config struct {
 	WAL       WAL       `toml:"wal"`
 	Storage   Storage   `toml:"storage"`
 	Log       Log       `toml:"log"`
+	Tracing   Tracing   `toml:"tracing"`
+
+	// SLO are the user's objectives, sections [[slo]]. They stand in the file
+	// alone.
+	SLO []slo.Definition `toml:"slo"`
 }
 
 // Server is where the daemon listens and lives.
 type Server struct {
 	Listen          string   `toml:"listen"`
 	DataDir         string   `toml:"data_dir"`
-	ShutdownTimeout Duration `toml:"shutdown_timeout"`
-	MaxConnections  int      `toml:"max_connections"`
+	ShutdownTimeout Duration `toml:"shutdown_timeout" live:"yes"`
+	MaxConnections  int      `toml:"max_connections" live:"yes"`
 }
 
 // Ingest is what is taken, and through which further doors.
 type Ingest struct {
 	Lanes     int      `toml:"lanes"` // 0: one for each processor
-	MaxSeries int      `toml:"max_series"`
-	MaxLine   Size     `toml:"max_line"`
-	MaxBody   Size     `toml:"max_body"`
-	Past      Duration `toml:"past"`
-	Future    Duration `toml:"future"`
-	Dialect   string   `toml:"dialect"`
+	MaxSeries int      `toml:"max_series" live:"yes"`
+	MaxLine   Size     `toml:"max_line" live:"yes"`
+	MaxBody   Size     `toml:"max_body" live:"yes"`
+	Past      Duration `toml:"past" live:"yes"`
+	Future    Duration `toml:"future" live:"yes"`
+	Dialect   string   `toml:"dialect" live:"yes"`
 	Unixgram  string   `toml:"unixgram"`
 	Unix      string   `toml:"unix"`
 	UDP       string   `toml:"udp"`
@@ -52,7 +60,7 @@ type Ingest struct {
 type Aggregate struct {
 	Resolution Duration `toml:"resolution"`
 	Schema     int      `toml:"schema"`
-	Idle       Duration `toml:"idle"`
+	Idle       Duration `toml:"idle" live:"yes"`
 }
 
 // WAL is how the log is kept.
@@ -64,17 +72,24 @@ type WAL struct {
 
 // Storage is where points go.
 type Storage struct {
-	URL            string   `toml:"url"`
-	Password       string   `toml:"password"` // secret
+	URL            string   `toml:"url"` // may hold a password
+	Password       Secret   `toml:"password"`
 	MaxConnections int      `toml:"max_connections"`
 	Timeout        Duration `toml:"timeout"`
-	HeadBytes      Size     `toml:"head_bytes"`
+	HeadBytes      Size     `toml:"head_bytes" live:"yes"`
 }
 
 // Log is what the daemon says.
 type Log struct {
-	Level  string `toml:"level"`
+	Level  string `toml:"level" live:"yes"`
 	Format string `toml:"format"`
+}
+
+// Tracing is where spans go; without an endpoint none are made.
+type Tracing struct {
+	Endpoint string `toml:"endpoint"`
+	Protocol string `toml:"protocol"`
+	Sample   Ratio  `toml:"sample" live:"yes"`
 }
 
 // Default returns the settings with which the daemon runs without any file.
@@ -93,7 +108,8 @@ func Default() Config {
 		Storage: Storage{
 			URL: "sqlite:nexus.db", MaxConnections: 8, Timeout: Duration(30 * time.Second), HeadBytes: 256 << 20,
 		},
-		Log: Log{Level: "info", Format: "auto"},
+		Log:     Log{Level: "info", Format: "auto"},
+		Tracing: Tracing{Protocol: "grpc", Sample: 0.01},
 	}
 }
 

@@ -22,11 +22,11 @@ func TestFileFaults(t *testing.T) {
 		"of another section":   {"[wal]\nsync = \"never\"\n[storage]\nsync = 1\n", []string{":4: unknown key storage.sync"}},
 		"dotted key":           {"\nserver.lisen = \"x\"\n", []string{":2: unknown key server.lisen, did you mean server.listen?"}},
 		"unknown section":      {"[serverr]\nlisten = \"x\"\n", []string{":1: unknown key serverr;", ":2: unknown key serverr.listen, did you mean server.listen?"}},
-		"nothing is near":      {"[server]\nfoobarbaz = 1\n", []string{":2: unknown key server.foobarbaz; `nexusctl daemon --help`"}},
+		"nothing is near":      {"[server]\nfoobarbaz = 1\n", []string{":2: unknown key server.foobarbaz; `nexusctl config show`"}},
 		"several at once":      {"[log]\nlevl = \"info\"\n[ingest]\nmaxline = 7\n", []string{":2: unknown key log.levl, did you mean log.level?", ":4: unknown key ingest.maxline, did you mean ingest.max_line?"}},
 		"not TOML":             {"[server]\nlisten = \"x\n", []string{":2:"}},
 		"a key twice":          {"[log]\nlevel = \"info\"\nlevel = \"info\"\n", []string{":3:", "log.level"}},
-		"a text for a number":  {"[server]\nmax_connections = \"x\"\n", []string{"line 2", "server.max_connections", "integer"}},
+		"a text for a number":  {"[server]\nmax_connections = \"x\"\n", []string{":2: server.max_connections", `"x" is a text: write a number, without quotes`}},
 		"a bare duration":      {"[wal]\n\ninterval = 10\n", []string{":3:", `"10" is no duration`}},
 		"a size without sense": {"[wal]\nsegment_size = \"large\"\n", []string{":2:", `"large" is no size`}},
 	} {
@@ -115,8 +115,11 @@ var bounds = []struct {
 	{"storage.max_connections", []string{"2", "1000"}, []string{"1", "1001"}},
 	{"storage.timeout", []string{"100ms", "1h"}, []string{"99ms", "2h"}},
 	{"storage.head_bytes", []string{"0B", "1024GiB"}, nil},
-	{"log.level", []string{"debug", "info", "warn", "error"}, []string{"INFO", "trace"}},
+	{"log.level", []string{"debug", "info", "warn", "error", "INFO", "info,storage=debug"}, []string{"trace", "info,storag=debug"}},
 	{"log.format", []string{"auto", "text", "json"}, []string{"logfmt"}},
+	{"tracing.endpoint", []string{"http://localhost:4317", "https://collector:4318"}, []string{"localhost:4317", "unix:///x"}},
+	{"tracing.protocol", []string{"grpc", "http"}, []string{"thrift"}},
+	{"tracing.sample", []string{"0", "1", "0.5"}, []string{"1.1", "-0.1", "half"}},
 }
 
 func TestBounds(t *testing.T) {

@@ -2,8 +2,8 @@ package config
 
 import (
 	"encoding"
-	"errors"
 	"fmt"
+	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
@@ -13,17 +13,23 @@ import (
 // field is one setting, reached by its dotted key.
 type field struct {
 	key   string
+	live  bool
 	value reflect.Value
 }
 
-// fields lists every setting of c, in the order of the file.
+// fields lists every setting of c, in the order of the file. Sections that are
+// lists have no keys.
 func fields(c *Config) (list []field) {
 	root := reflect.ValueOf(c).Elem()
 	for i := range root.NumField() {
 		section := root.Type().Field(i).Tag.Get("toml")
 		s := root.Field(i)
+		if s.Kind() != reflect.Struct {
+			continue
+		}
 		for j := range s.NumField() {
-			list = append(list, field{section + "." + s.Type().Field(j).Tag.Get("toml"), s.Field(j)})
+			f := s.Type().Field(j)
+			list = append(list, field{section + "." + f.Tag.Get("toml"), f.Tag.Get("live") != "", s.Field(j)})
 		}
 	}
 	return list
@@ -37,10 +43,19 @@ func Keys() (keys []string) {
 	return keys
 }
 
+// sections returns the names of the file's sections.
+func sections() (names []string) {
+	t := reflect.TypeFor[Config]()
+	for i := range t.NumField() {
+		names = append(names, t.Field(i).Tag.Get("toml"))
+	}
+	return names
+}
+
 // EnvName returns the environment variable of a key: storage.url is
 // NEXUS_STORAGE_URL.
 func EnvName(key string) string {
-	return "NEXUS_" + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
 // set parses a written value into the field.
@@ -63,82 +78,86 @@ func (f field) set(s string) error {
 	return nil
 }
 
-// aliases are variables that deployments set by other names.
-var aliases = []struct{ env, key string }{
-	{"DATABASE_URL", "storage.url"},
-	{"DATABASE_PASSWORD", "storage.password"},
+// setTOML takes a value of the file. Text is written in quotes and a number
+// without: what is neither here nor there is refused instead of guessed.
+func (f field) setTOML(v any) error {
+	number := f.value.Kind() == reflect.Int || f.value.Kind() == reflect.Float64
+	_, size := f.value.Interface().(Size)
+	switch v := v.(type) {
+	case string:
+		if number {
+			return fmt.Errorf("%q is a text: write a number, without quotes", v)
+		}
+		return f.set(v)
+	case int64:
+		if f.value.Kind() == reflect.String {
+			return fmt.Errorf("%d is a number: write a text, in quotes", v)
+		}
+		return f.set(strconv.FormatInt(v, 10))
+	case float64:
+		if number && f.value.Kind() == reflect.Float64 {
+			return f.set(strconv.FormatFloat(v, 'g', -1, 64))
+		}
+		return fmt.Errorf("%g is a number with a point, which this setting does not take", v)
+	default:
+		if size {
+			return fmt.Errorf("write bytes, or a text such as \"64KiB\"")
+		}
+		return fmt.Errorf("a %T is not what this setting takes", v)
+	}
 }
 
-func loadEnv(c *Config, getenv func(string) string) error {
-	var errs []error
-	if port := getenv("PORT"); port != "" {
-		listen, err := WithPort(c.Server.Listen, port)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("PORT: %w", err))
-		} else {
-			c.Server.Listen = listen
-		}
+// show returns the value as it may be seen: secrets are hidden, and so is a
+// password within a URL.
+func (f field) show() string {
+	if f.key == urlKey {
+		return hideUserinfo(f.value.String())
 	}
-	list := fields(c)
-	apply := func(env, key string) {
-		v := getenv(env)
-		if v == "" {
-			return
-		}
-		i := slices.IndexFunc(list, func(f field) bool { return f.key == key })
-		if err := list[i].set(v); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", env, err))
-		}
-	}
-	for _, a := range aliases {
-		apply(a.env, a.key)
-	}
-	for _, f := range list {
-		apply(EnvName(f.key), f.key)
-	}
-	return errors.Join(errs...)
+	return fmt.Sprint(f.value.Interface())
 }
 
-// PortFlag is the one flag that is no key: it replaces the port of
-// server.listen.
-const PortFlag = "server.port"
+// urlKey is the setting that can hold a password among other things.
+const urlKey = "storage.url"
 
-func loadFlags(c *Config, flags map[string]string) error {
-	var errs []error
-	for key := range flags {
-		if key != PortFlag && !slices.Contains(Keys(), key) {
-			errs = append(errs, fmt.Errorf("command line: unknown setting %s%s", key, suggest(key)))
-		}
+func hideUserinfo(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return hidden // what cannot be understood cannot be known to be harmless
 	}
-	for _, f := range fields(c) {
-		if v, ok := flags[f.key]; ok {
-			if err := f.set(v); err != nil {
-				errs = append(errs, fmt.Errorf("command line, %s: %w", f.key, err))
-			}
-		}
+	q, changed := u.Query(), false
+	if q.Has("password") {
+		q.Set("password", hidden)
+		changed = true
 	}
-	if port, ok := flags[PortFlag]; ok {
-		listen, err := WithPort(c.Server.Listen, port)
-		if err != nil {
-			return errors.Join(append(errs, fmt.Errorf("--port: %w", err))...)
-		}
-		c.Server.Listen = listen
+	if _, has := u.User.Password(); has {
+		u.User = url.UserPassword(u.User.Username(), hidden)
+		changed = true
 	}
-	return errors.Join(errs...)
+	if !changed {
+		return s
+	}
+	u.RawQuery = q.Encode()
+	return strings.ReplaceAll(u.String(), "%2A%2A%2A", hidden)
 }
 
 // suggest names the valid key nearest to a wrong one, if any is near.
 func suggest(wrong string) string {
+	if best := nearest(wrong, Keys()); best != "" {
+		return ", did you mean " + best + "?"
+	}
+	return "; `nexusctl config show` names the settings"
+}
+
+// nearest returns the candidate that takes the fewest edits; "" where none is
+// near.
+func nearest(wrong string, candidates []string) string {
 	best, distance := "", 1+len(wrong)/3
-	for _, key := range Keys() {
+	for _, key := range candidates {
 		if d := editDistance(wrong, key); d <= distance && (best == "" || d < distance) {
 			best, distance = key, d
 		}
 	}
-	if best == "" {
-		return "; `nexusctl daemon --help` names the settings"
-	}
-	return ", did you mean " + best + "?"
+	return best
 }
 
 // editDistance is Levenshtein's.
@@ -160,4 +179,12 @@ func editDistance(a, b string) int {
 		}
 	}
 	return row[len(b)]
+}
+
+func findField(list []field, key string) (field, bool) {
+	i := slices.IndexFunc(list, func(f field) bool { return f.key == key })
+	if i < 0 {
+		return field{}, false
+	}
+	return list[i], true
 }

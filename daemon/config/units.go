@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -74,4 +75,50 @@ func (z Size) String() string {
 		}
 	}
 	return strconv.FormatInt(int64(z), 10)
+}
+
+// Ratio is a share, 0 to 1.
+type Ratio float64
+
+// UnmarshalText reads the written form.
+func (r *Ratio) UnmarshalText(b []byte) error {
+	v, err := strconv.ParseFloat(string(b), 64)
+	if err != nil || math.IsNaN(v) {
+		return fmt.Errorf("%q is no share: write a number from 0 to 1, such as 0.01", b)
+	}
+	*r = Ratio(v)
+	return nil
+}
+
+// MarshalText writes the form that UnmarshalText reads.
+func (r Ratio) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+func (r Ratio) String() string { return strconv.FormatFloat(float64(r), 'g', -1, 64) }
+
+// Secret is a value that shows itself to nobody who does not ask: it prints as
+// ***, in logs, errors and answers alike.
+type Secret string
+
+const hidden = "***"
+
+// Reveal returns the value.
+func (s Secret) Reveal() string { return string(s) }
+
+// UnmarshalText reads the value.
+func (s *Secret) UnmarshalText(b []byte) error {
+	*s = Secret(b)
+	return nil
+}
+
+// MarshalText hides the value.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// GoString hides the value from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
 }

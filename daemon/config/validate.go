@@ -5,9 +5,14 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"example.com/nexusctl/daemon/logs"
+	"example.com/nexusctl/daemon/objective"
 )
 
 // WithPort replaces the port of a listen address.
@@ -24,110 +29,139 @@ func WithPort(listen, port string) (string, error) {
 
 // Validate returns every fault of the settings at once.
 func (c *Config) Validate() error {
-	return errors.Join(
-		c.Server.validate(), c.Ingest.validate(), c.Aggregate.validate(), c.WAL.validate(), c.Storage.validate(), c.Log.validate(),
-	)
-}
-
-func (s *Server) validate() error {
-	return errors.Join(
-		validateListen("server.listen", s.Listen),
-		check(s.DataDir != "", "server.data_dir is empty: name a directory the daemon may write"),
-		within("server.shutdown_timeout", time.Duration(s.ShutdownTimeout), time.Second, time.Hour),
-		between("server.max_connections", int64(s.MaxConnections), 1, 1<<20),
-	)
-}
-
-func (i *Ingest) validate() error {
-	var udp error
-	if i.UDP != "" {
-		udp = validateListen("ingest.udp", i.UDP)
+	var errs []error
+	for _, v := range c.violations() {
+		errs = append(errs, errors.New(v.rule))
 	}
-	return errors.Join(udp,
-		between("ingest.lanes", int64(i.Lanes), 0, 64),
-		between("ingest.max_series", int64(i.MaxSeries), 1, 1<<30),
-		between("ingest.max_line", int64(i.MaxLine), 64, 64<<10),
-		between("ingest.max_body", int64(i.MaxBody), 1<<10, 1<<30),
-		within("ingest.past", time.Duration(i.Past), 0, 100*365*24*time.Hour),
-		within("ingest.future", time.Duration(i.Future), 0, 365*24*time.Hour),
-		oneOf("ingest.dialect", i.Dialect, "nexus", "dogstatsd"),
-	)
+	return errors.Join(errs...)
 }
 
-func (a *Aggregate) validate() error {
+// violation is a rule that a setting breaks.
+type violation struct{ key, rule string }
+
+// describe names the rule, and where the value came from.
+func (v violation) describe(o Origin) error {
+	if o.Layer == FromDefault {
+		return errors.New(v.rule)
+	}
+	return fmt.Errorf("%s (%s)", v.rule, o.Where)
+}
+
+// checks gathers violations.
+type checks struct{ list []violation }
+
+func (c *checks) check(key string, ok bool, rule string) {
+	if !ok {
+		c.list = append(c.list, violation{key, rule})
+	}
+}
+
+func (c *checks) between(key string, v, low, high int64) {
+	c.check(key, v >= low && v <= high, fmt.Sprintf("%s is %d: it must lie between %d and %d", key, v, low, high))
+}
+
+func (c *checks) within(key string, v Duration, low, high time.Duration) {
+	d := time.Duration(v)
+	c.check(key, d >= low && d <= high, fmt.Sprintf("%s is %s: it must lie between %s and %s", key, d, low, high))
+}
+
+func (c *checks) oneOf(key, v string, valid ...string) {
+	c.check(key, slices.Contains(valid, v), fmt.Sprintf("%s is %q: it must be one of %s", key, v, strings.Join(valid, ", ")))
+}
+
+func (c *checks) err(key string, err error) {
+	if err != nil {
+		c.check(key, false, fmt.Sprintf("%s: %v", key, err))
+	}
+}
+
+func (c *Config) violations() []violation {
+	var v checks
+	c.Server.check(&v)
+	c.Ingest.check(&v)
+	c.Aggregate.check(&v)
+	c.WAL.check(&v)
+	c.Storage.check(&v)
+	c.Log.check(&v)
+	c.Tracing.check(&v)
+	_, err := objective.Compile(c.SLO)
+	v.err(sloSection, err)
+	return v.list
+}
+
+func (s *Server) check(c *checks) {
+	c.listen("server.listen", s.Listen)
+	c.check("server.data_dir", s.DataDir != "", "server.data_dir is empty: name a directory the daemon may write")
+	c.within("server.shutdown_timeout", s.ShutdownTimeout, time.Second, time.Hour)
+	c.between("server.max_connections", int64(s.MaxConnections), 1, 1<<20)
+}
+
+func (i *Ingest) check(c *checks) {
+	if i.UDP != "" {
+		c.listen("ingest.udp", i.UDP)
+	}
+	c.between("ingest.lanes", int64(i.Lanes), 0, 64)
+	c.between("ingest.max_series", int64(i.MaxSeries), 1, 1<<30)
+	c.between("ingest.max_line", int64(i.MaxLine), 64, 64<<10)
+	c.between("ingest.max_body", int64(i.MaxBody), 1<<10, 1<<30)
+	c.within("ingest.past", i.Past, 0, 100*365*24*time.Hour)
+	c.within("ingest.future", i.Future, 0, 365*24*time.Hour)
+	c.oneOf("ingest.dialect", i.Dialect, "nexus", "dogstatsd")
+}
+
+func (a *Aggregate) check(c *checks) {
 	r := time.Duration(a.Resolution)
-	return errors.Join(
-		within("aggregate.resolution", r, time.Second, time.Minute),
-		check(r <= 0 || time.Minute%r == 0, "aggregate.resolution must divide a minute: 1s, 2s, 5s, 10s, 15s, 20s, 30s or 1m"),
-		between("aggregate.schema", int64(a.Schema), 3, 8),
-		within("aggregate.idle", time.Duration(a.Idle), time.Minute, 24*time.Hour),
-	)
+	c.within("aggregate.resolution", a.Resolution, time.Second, time.Minute)
+	c.check("aggregate.resolution", r <= 0 || time.Minute%r == 0, "aggregate.resolution must divide a minute: 1s, 2s, 5s, 10s, 15s, 20s, 30s or 1m")
+	c.between("aggregate.schema", int64(a.Schema), 3, 8)
+	c.within("aggregate.idle", a.Idle, time.Minute, 24*time.Hour)
 }
 
-func (w *WAL) validate() error {
-	return errors.Join(
-		oneOf("wal.sync", w.Sync, "always", "interval", "never"),
-		within("wal.interval", time.Duration(w.Interval), time.Millisecond, time.Minute),
-		between("wal.segment_size", int64(w.SegmentSize), 1<<20, 1<<32),
-	)
+func (w *WAL) check(c *checks) {
+	c.oneOf("wal.sync", w.Sync, "always", "interval", "never")
+	c.within("wal.interval", w.Interval, time.Millisecond, time.Minute)
+	c.between("wal.segment_size", int64(w.SegmentSize), 1<<20, 1<<32)
 }
 
-func (s *Storage) validate() error {
+func (s *Storage) check(c *checks) {
 	known := strings.HasPrefix(s.URL, "sqlite:") || strings.HasPrefix(s.URL, "postgres://") || strings.HasPrefix(s.URL, "postgresql://")
-	return errors.Join(
-		check(known, "storage.url must begin with sqlite: or postgres://"),
-		between("storage.max_connections", int64(s.MaxConnections), 2, 1000),
-		within("storage.timeout", time.Duration(s.Timeout), 100*time.Millisecond, time.Hour),
-		between("storage.head_bytes", int64(s.HeadBytes), 0, 1<<40),
-	)
+	c.check("storage.url", known, "storage.url must begin with sqlite: or postgres://")
+	c.between("storage.max_connections", int64(s.MaxConnections), 2, 1000)
+	c.within("storage.timeout", s.Timeout, 100*time.Millisecond, time.Hour)
+	c.between("storage.head_bytes", int64(s.HeadBytes), 0, 1<<40)
 }
 
-func (l *Log) validate() error {
-	return errors.Join(
-		oneOf("log.level", l.Level, "debug", "info", "warn", "error"),
-		oneOf("log.format", l.Format, "auto", "text", "json"),
-	)
+func (l *Log) check(c *checks) {
+	_, err := logs.ParseLevels(l.Level)
+	c.err("log.level", err)
+	c.oneOf("log.format", l.Format, "auto", "text", "json")
 }
 
-// validateListen takes loopback addresses alone. Nothing authenticates a peer
-// yet, so any other address would open the data to the network.
-func validateListen(key, listen string) error {
+func (t *Tracing) check(c *checks) {
+	c.check("tracing.sample", t.Sample >= 0 && t.Sample <= 1, fmt.Sprintf("tracing.sample is %s: it must lie between 0 and 1", t.Sample))
+	c.oneOf("tracing.protocol", t.Protocol, "grpc", "http")
+	if t.Endpoint == "" {
+		return
+	}
+	u, err := url.Parse(t.Endpoint)
+	c.check("tracing.endpoint", err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https"),
+		"tracing.endpoint is no URL: write http://localhost:4317, or https:// for TLS")
+}
+
+// listen takes loopback addresses alone. Nothing authenticates a peer yet, so
+// any other address would open the data to the network.
+func (c *checks) listen(key, listen string) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return fmt.Errorf("%s: %q is no address: write host:port, such as 127.0.0.1:8080", key, listen)
+		c.check(key, false, fmt.Sprintf("%s: %q is no address: write host:port, such as 127.0.0.1:8080", key, listen))
+		return
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return fmt.Errorf("%s: %q is no port: write a number from 1 to 65535", key, port)
-	}
+	n, err := strconv.Atoi(port)
+	c.check(key, err == nil && n >= 0 && n <= 65535, fmt.Sprintf("%s: %q is no port: write a number from 1 to 65535", key, port))
 	if host == "localhost" {
-		return nil
+		return
 	}
-	if a, err := netip.ParseAddr(host); err != nil || !a.IsLoopback() {
-		return fmt.Errorf("%s: %s is not a loopback address: this version has no authentication and listens on 127.0.0.1, ::1 or localhost alone", key, listen)
-	}
-	return nil
-}
-
-func check(ok bool, fault string) error {
-	if ok {
-		return nil
-	}
-	return errors.New(fault)
-}
-
-func between(key string, v, low, high int64) error {
-	return check(v >= low && v <= high, fmt.Sprintf("%s is %d: it must lie between %d and %d", key, v, low, high))
-}
-
-func within(key string, v, low, high time.Duration) error {
-	return check(v >= low && v <= high, fmt.Sprintf("%s is %s: it must lie between %s and %s", key, v, low, high))
-}
-
-func oneOf(key, v string, valid ...string) error {
-	for _, s := range valid {
-		if v == s {
-			return nil
-		}
-	}
-	return fmt.Errorf("%s is %q: it must be one of %s", key, v, strings.Join(valid, ", "))
+	a, err := netip.ParseAddr(host)
+	c.check(key, err == nil && a.IsLoopback(),
+		fmt.Sprintf("%s: %s is not a loopback address: this version has no authentication and listens on 127.0.0.1, ::1 or localhost alone", key, listen))
 }
