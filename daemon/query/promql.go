@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
 	promstorage "github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/annotations"
@@ -38,7 +37,7 @@ func NewEngine(r *Reader, timeout time.Duration, log *slog.Logger) *Engine {
 		Logger: log, MaxSamples: maxSamples, Timeout: timeout,
 		EnableAtModifier: true, EnableNegativeOffset: true,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return r.opts.Resolution },
-		Parser:                   parser.NewParser(parser.Options{EnableUnquotedUTF8Names: true}),
+		Parser:                   newParser(),
 	})}
 }
 
@@ -103,7 +102,7 @@ func (q *querier) read(ctx context.Context, ms []*labels.Matcher) ([]promstorage
 		return nil, err
 	}
 	now := q.reader.opts.Now().UnixMilli()
-	line := timeline{step: q.reader.opts.Resolution, idle: q.reader.opts.Idle, now: min(now, max(q.maxt, q.mint))}
+	line := timeline{step: q.reader.opts.Resolution, idle: q.reader.idle.Load(), now: min(now, max(q.maxt, q.mint))}
 	var out []promstorage.Series
 	for _, t := range targets {
 		found, err := q.reader.Select(ctx, t.matchers, q.mint, q.maxt)

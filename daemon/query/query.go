@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
@@ -54,13 +55,20 @@ type Reader struct {
 	head    *Head
 	writer  string // this daemon's log
 	opts    Options
+	idle    atomic.Int64
 	names   names
 }
 
 // NewReader returns a reader for the daemon whose log is named writer.
 func NewReader(w Window, s Store, c *admit.Catalog, h *Head, writer string, o Options) *Reader {
-	return &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o}
+	r := &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o}
+	r.SetIdle(o.Idle)
+	return r
 }
+
+// SetIdle changes how long a silent series goes on with its last value,
+// milliseconds.
+func (r *Reader) SetIdle(idle int64) { r.idle.Store(idle) }
 
 // Series is one series found, and its points in the asked range.
 type Series struct {
@@ -132,11 +140,26 @@ func (r *Reader) Select(ctx context.Context, ms []series.Matcher, from, to int64
 
 // Fill reads the points of series that Find returned.
 func (r *Reader) Fill(ctx context.Context, list []Series, from, to int64) error {
+	return r.fill(ctx, list, startOfDay(from-r.idle.Load()), to)
+}
+
+// Points returns the matching series with the points whose bucket begins in
+// [from, to] and nothing else: no value is carried into the range, and no
+// counter has a base. It is for what counts increments.
+func (r *Reader) Points(ctx context.Context, ms []series.Matcher, from, to int64) ([]Series, error) {
+	list, err := r.Find(ctx, ms)
+	if err != nil || len(list) == 0 {
+		return list, err
+	}
+	return list, r.fill(ctx, list, from, to)
+}
+
+// fill reads points from day on and what a counter had gathered before it.
+func (r *Reader) fill(ctx context.Context, list []Series, day, to int64) error {
 	win, err := r.window.Window(ctx, locals(list))
 	if err != nil {
 		return fmt.Errorf("read live window: %w", err)
 	}
-	day := startOfDay(from - r.opts.Idle)
 	sel, err := r.store.Read(ctx, storage.ReadRequest{
 		IDs: ids(list), From: day, To: to, BaseBefore: day, Held: r.head.Get,
 	})
