@@ -15,19 +15,24 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/api"
 	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/flush"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/daemon/maint"
+	"example.com/nexusctl/daemon/objective"
 	"example.com/nexusctl/daemon/query"
+	"example.com/nexusctl/daemon/telemetry"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/storage"
@@ -35,9 +40,13 @@ import (
 
 // Daemon is a running daemon.
 type Daemon struct {
-	config config.Config
+	config config.Config // as it started; what can change live is in settings
 	logger *slog.Logger
+	levels *logs.Log
 	now    func() time.Time
+
+	settings atomic.Pointer[config.Resolved]
+	reloader reloader
 
 	lock    *flock.Flock
 	store   *storage.Store
@@ -51,22 +60,34 @@ type Daemon struct {
 	reader  *query.Reader
 	engine  *query.Engine
 	doors   *ingest.Server
+	api     *api.Server
 	http    *http.Server
 	maint   *maint.Maintainer
 	addr    net.Addr
 	started time.Time
 	version string
 
+	requests   *telemetry.Requests
+	ingested   *telemetry.Timer
+	pulse      *telemetry.Pulse
+	objectives *objective.Keeper
+	tracer     *telemetry.Tracer
+	busy       atomic.Pointer[[]flush.Busy] // of the last stored generation
+
 	background sync.WaitGroup
+	running    context.Context    // ends with cancel
 	cancel     context.CancelFunc // ends sequencer, flush loop and maintenance
+	stopBeat   func()             // ends the daemon's own signals, and waits
 	failed     chan error         // the first failure that ends the daemon
 	closers    closers
 }
 
 // Options are what the command line gives beside the configuration.
 type Options struct {
-	Config  config.Config
-	Logger  *slog.Logger
+	Settings *config.Resolved
+	// Read reads the settings again, for a reload; nil where there is none.
+	Read    func() (*config.Resolved, error)
+	Log     *logs.Log
 	Version string
 	Now     func() time.Time // default time.Now
 }
@@ -77,12 +98,18 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	c := o.Settings.Config
 	d := &Daemon{
-		config: o.Config, logger: o.Logger, now: o.Now, started: o.Now(), version: o.Version,
+		config: c, logger: o.Log.With(logs.Component, "daemon"), levels: o.Log, now: o.Now, started: o.Now(), version: o.Version,
 		book: new(ledger.Book), failed: make(chan error, 1),
-		catalog: admit.NewCatalog(o.Config.Ingest.MaxSeries),
-		head:    query.NewHead(int64(o.Config.Storage.HeadBytes)),
+		catalog: admit.NewCatalog(c.Ingest.MaxSeries),
+		head:    query.NewHead(int64(c.Storage.HeadBytes)),
 	}
+	d.settings.Store(o.Settings)
+	d.reloader.read = o.Read
+	d.requests = telemetry.NewRequests(o.Now)
+	d.ingested = telemetry.NewTimer("nexus_ingest_duration_seconds", "Time from the last byte of a chunk of lines to logged and folded.")
+	d.pulse = telemetry.NewPulse(d.requests, d.ingested.Window())
 	if err := d.start(ctx); err != nil {
 		return nil, errors.Join(err, d.closers.close(d.logger))
 	}
@@ -90,6 +117,9 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 }
 
 func (d *Daemon) start(ctx context.Context) error {
+	if err := d.openTracing(ctx); err != nil {
+		return err
+	}
 	if err := d.lockDataDir(); err != nil {
 		return err
 	}
@@ -102,10 +132,22 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err := d.recover(ctx); err != nil {
 		return err
 	}
-	d.openReads()
+	if err := d.openReads(); err != nil {
+		return err
+	}
 	d.runBackground()
-	return d.openDoors()
+	if err := d.openDoors(); err != nil {
+		return err
+	}
+	d.openAdmin()
+	return nil
 }
+
+// component returns the logger of one part of the daemon.
+func (d *Daemon) component(name string) *slog.Logger { return d.levels.With(logs.Component, name) }
+
+// Config returns the settings as they are now.
+func (d *Daemon) Config() config.Config { return d.settings.Load().Config }
 
 // Addr returns the address of the main listener.
 func (d *Daemon) Addr() net.Addr { return d.addr }
@@ -121,6 +163,29 @@ func (d *Daemon) fail(err error) {
 	case d.failed <- err:
 	default:
 	}
+}
+
+// traceFlush bounds what a stop waits for the receiver of spans.
+const traceFlush = 3 * time.Second
+
+func (d *Daemon) openTracing(ctx context.Context) error {
+	c := d.config.Tracing
+	tracer, err := telemetry.NewTracer(ctx, telemetry.TracingOptions{
+		Endpoint: c.Endpoint, Protocol: c.Protocol, Sample: float64(c.Sample), Version: d.version,
+	})
+	if err != nil {
+		return err
+	}
+	d.tracer = tracer
+	d.closers.add("tracing", func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), traceFlush)
+		defer cancel()
+		if err := tracer.Close(ctx); err != nil {
+			d.component("telemetry").Warn("spans were not sent", "error", err)
+		}
+		return nil // a receiver that is away must not make a clean stop look bad
+	})
+	return nil
 }
 
 // lockDataDir makes sure that this process alone uses the directory: two
@@ -163,8 +228,8 @@ func readPID(dir string) string {
 func (d *Daemon) openStore(ctx context.Context) error {
 	c := d.config.Storage
 	store, err := openStore(ctx, storage.Options{
-		URL: c.URL, DataDir: d.config.Server.DataDir, Password: c.Password,
-		MaxConns: c.MaxConnections, Timeout: time.Duration(c.Timeout), Logger: d.logger,
+		URL: c.URL, DataDir: d.config.Server.DataDir, Password: c.Password.Reveal(),
+		MaxConns: c.MaxConnections, Timeout: time.Duration(c.Timeout), Logger: d.component("storage"),
 	}, d.logger)
 	if err != nil {
 		return err
@@ -185,7 +250,7 @@ func (d *Daemon) openLog() error {
 	}
 	c := d.config.WAL
 	log, err := wal.Open(dir, wal.Options{
-		SegmentSize: int64(c.SegmentSize), Sync: syncPolicy(c.Sync), Interval: time.Duration(c.Interval), Logger: d.logger,
+		SegmentSize: int64(c.SegmentSize), Sync: syncPolicy(c.Sync), Interval: time.Duration(c.Interval), Logger: d.component("wal"),
 	})
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
@@ -213,23 +278,34 @@ func (d *Daemon) foldOptions() aggregate.Options {
 	return aggregate.Options{Resolution: d.config.Aggregate.Resolution.Milliseconds(), Schema: d.config.Aggregate.Schema}
 }
 
-func (d *Daemon) limits() protocol.Limits {
+// limits returns what lines are held to.
+func limits(c *config.Ingest) protocol.Limits {
 	l := protocol.DefaultLimits()
-	c := d.config.Ingest
 	l.MaxLine, l.Past, l.Future = int(c.MaxLine), c.Past.Milliseconds(), c.Future.Milliseconds()
 	l.AbsoluteGauges = c.Dialect == "dogstatsd"
 	return l
 }
 
 // openReads sets up everything that answers.
-func (d *Daemon) openReads() {
+func (d *Daemon) openReads() error {
 	d.reader = query.NewReader(d.lanes, d.store, d.catalog, d.head, d.log.ID(), query.Options{
 		Resolution: d.config.Aggregate.Resolution.Milliseconds(), Idle: d.config.Aggregate.Idle.Milliseconds(),
 		MaxSeries: maxQuerySeries, Now: d.now,
 	})
-	d.engine = query.NewEngine(d.reader, time.Duration(d.config.Storage.Timeout), d.logger)
-	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.logger, d.now)
+	d.engine = query.NewEngine(d.reader, time.Duration(d.config.Storage.Timeout), d.component("query"))
+	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now)
+	list, err := objective.Compile(d.config.SLO)
+	if err != nil {
+		return err
+	}
+	source := objective.NewSource(d.reader, d.now, func() time.Duration { return time.Duration(d.Config().Ingest.Past) + settleHours })
+	d.objectives = objective.NewKeeper(source, list, d.now, d.component("slo"))
+	return nil
 }
+
+// settleHours is how much longer than late data may come an hour's counts are
+// taken for final: what came last has to be stored first.
+const settleHours = 2 * time.Hour
 
 // maxQuerySeries bounds the series that one query may touch.
 const maxQuerySeries = 100_000
@@ -237,11 +313,13 @@ const maxQuerySeries = 100_000
 // runBackground starts what works on its own until Stop.
 func (d *Daemon) runBackground() {
 	ctx, cancel := context.WithCancel(context.Background())
-	d.cancel = cancel
+	d.running, d.cancel = ctx, cancel
 	d.background.Go(func() { d.fail(d.lanes.Sequence(ctx)) })
 	d.background.Go(func() { d.fail(d.loop.Run(ctx)) })
 	d.background.Go(func() { d.maint.Run(ctx) })
 	d.background.Go(func() { d.watchBooks(ctx) })
+	d.background.Go(func() { d.watchSettings(ctx) })
+	d.background.Go(func() { d.objectives.Run(ctx) })
 	d.background.Go(func() {
 		select {
 		case <-d.log.Failed():

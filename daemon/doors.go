@@ -17,12 +17,15 @@ import (
 func (d *Daemon) openDoors() error {
 	c := d.config
 	d.doors = ingest.New(d.lanes, ingest.Options{
-		MaxLine: int(c.Ingest.MaxLine), MaxConnections: c.Server.MaxConnections, Logger: d.logger,
+		MaxLine: int(c.Ingest.MaxLine), MaxConnections: c.Server.MaxConnections, Logger: d.component("ingest"),
+		Taken: func(took time.Duration) { d.ingested.Took(d.now(), took) },
 	})
+	d.api = d.routes()
 	d.http = d.httpServer()
+	d.startBeat()
 	l, err := net.Listen("tcp", c.Server.Listen)
 	if err != nil {
-		return &ListenError{Key: "server.listen", Addr: c.Server.Listen, Err: err}
+		return errors.Join(&ListenError{Key: "server.listen", Addr: c.Server.Listen, Err: err}, d.Stop(context.Background()))
 	}
 	d.addr = l.Addr()
 	d.doors.Listen(l)
@@ -111,7 +114,7 @@ func (d *Daemon) httpServer() *http.Server {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:           d.routes(),
+		Handler:           d.tracer.Handler(d.api),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       2 * time.Minute,
 		WriteTimeout:      2 * time.Minute,
@@ -121,10 +124,11 @@ func (d *Daemon) httpServer() *http.Server {
 	}
 }
 
-func (d *Daemon) routes() http.Handler {
+func (d *Daemon) routes() *api.Server {
 	return api.New(api.Options{
 		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready,
-		Metrics: d.telemetry(), Logger: d.logger, Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
-		Limits: d.limits(), Now: d.now,
+		Overview: d.Overview, Objectives: d.objectives, Observe: d.requests.Observe,
+		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
+		Limits: limits(&d.config.Ingest), Now: d.now,
 	})
 }

@@ -35,9 +35,9 @@ func (d *Daemon) recover(ctx context.Context) error {
 	}
 	source := &replay.Source{Log: d.log, Checkpoints: dir, Catalog: d.catalog, Options: d.foldOptions(), Progress: d.progress()}
 	d.loop = &flush.Loop{
-		Flusher: flush.New(d.store, d.catalog, d.log.ID(), row.Position, d.logger),
-		Source:  source, Catalog: d.catalog, Book: d.book, Stored: d.head.Add, Logger: d.logger,
-		Checkpoints: flush.NewCheckpointer(dir, d.log, d.catalog, d.logger, d.now),
+		Flusher: flush.New(d.store, d.catalog, d.log.ID(), row.Position, d.component("flush")),
+		Source:  source, Catalog: d.catalog, Book: d.book, Stored: d.stored, Logger: d.component("flush"),
+		Checkpoints: flush.NewCheckpointer(dir, d.log, d.catalog, d.component("flush"), d.now),
 	}
 	if err := d.loadHead(ctx); err != nil {
 		return err
@@ -118,8 +118,8 @@ func (d *Daemon) settleReceived() (crash uint64) {
 
 func (d *Daemon) startLanes(start lane.Start, crash uint64) {
 	d.lanes = lane.New(lane.Options{
-		Lanes: d.config.Lanes(), Log: d.log, Catalog: d.catalog, Page: d.page, Limits: d.limits(), Fold: d.foldOptions(),
-		MaxAliases: 2 * d.config.Ingest.MaxSeries, Logger: d.logger, Now: d.now,
+		Lanes: d.config.Lanes(), Log: d.log, Catalog: d.catalog, Page: d.page, Limits: limits(&d.config.Ingest), Fold: d.foldOptions(),
+		MaxAliases: 2 * d.config.Ingest.MaxSeries, Logger: d.component("lane"), Now: d.now, Tracer: d.tracer,
 	}, start)
 	d.loop.Queue = d.lanes.Collector()
 	if crash > 0 {

@@ -25,6 +25,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	stage("stop accepting", d.doors.CloseDoors)
 	stage("drain requests", func() error { return d.http.Shutdown(ctx) })
 	stage("drain connections", func() error { return d.doors.Drain(ctx) })
+	d.stopBeat() // its signals belong before the last mark
 	stage("close the last generation", d.lanes.Mark)
 	stage("flush", func() error { return d.waitFlushed(ctx) })
 	d.cancel()

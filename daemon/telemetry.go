@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"example.com/nexusctl/daemon/telemetry"
+	"example.com/nexusctl/protocol/api"
 )
 
 // telemetry exposes every stage's own counters.
@@ -24,8 +25,32 @@ func (d *Daemon) telemetry() http.Handler {
 			return telemetry.Terms(s), err
 		}),
 		telemetry.NewStages(d.measures()),
+		telemetry.NewStages(d.usage()),
+		d.requests, d.ingested,
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})
+}
+
+// usage names how much of the machine the process takes.
+func (d *Daemon) usage() []telemetry.Measure {
+	memory := func(kind string, read func(telemetry.Process) uint64) telemetry.Measure {
+		return telemetry.Gauge("nexus_memory_usage_bytes", "Memory of the process, by type.", func() float64 {
+			return float64(read(telemetry.ReadProcess(d.config.Server.DataDir)))
+		}, telemetry.Label{Name: "type", Value: kind})
+	}
+	saturation := func() api.Saturation { return d.pulse.Golden(d.now()).Saturation }
+	return []telemetry.Measure{
+		memory("resident", func(p telemetry.Process) uint64 { return p.Resident }),
+		memory("heap", func(p telemetry.Process) uint64 { return p.Heap }),
+		memory("stacks", func(p telemetry.Process) uint64 { return p.Stacks }),
+		telemetry.Gauge("nexus_cpu_usage_ratio", "Processor time of the last seconds, of all cores.", func() float64 { return saturation().CPU }),
+		telemetry.Gauge("nexus_disk_free_bytes", "Space left on the file system of the data directory.", func() float64 { return float64(saturation().DiskFree) }),
+		telemetry.Gauge("nexus_lane_queue_ratio", "How full the fullest lane's queue is.", func() float64 { return d.lanes.Queue() }),
+		telemetry.Counter("nexus_config_reloads_total", "Reloads of the settings, by result.", func() float64 { return float64(d.reloader.succeeded.Load()) }, telemetry.Label{Name: "result", Value: "success"}),
+		telemetry.Counter("nexus_config_reloads_total", "Reloads of the settings, by result.", func() float64 { return float64(d.reloader.failed.Load()) }, telemetry.Label{Name: "result", Value: "failure"}),
+		telemetry.Gauge("nexus_config_last_reload_success_timestamp_seconds", "When the settings were last read again with success; 0 before the first time.", func() float64 { return float64(d.reloader.lastSuccess.Load()) }),
+		telemetry.Counter("nexus_log_lines_suppressed_total", "Lines of the daemon's own log left out because they repeated.", func() float64 { return float64(d.levels.Suppressed()) }),
+	}
 }
 
 // measures names what each stage counts, in the order of the walk.
@@ -35,8 +60,9 @@ func (d *Daemon) measures() []telemetry.Measure {
 		telemetry.Gauge("nexus_connections_active", "Connections open now.", func() float64 { return float64(doors.Active.Load()) }),
 		telemetry.Counter("nexus_connections_total", "Connections accepted.", func() float64 { return float64(doors.Accepted.Load()) }),
 		telemetry.Counter("nexus_connections_turned_away_total", "Connections closed at the limit server.max_connections.", func() float64 { return float64(doors.Turned.Load()) }),
+		telemetry.Counter("nexus_ingest_bytes_total", "Bytes read from streams and datagrams, and of HTTP bodies that brought metrics.", func() float64 { return float64(doors.Bytes.Load() + d.api.Stats().Bytes.Load()) }),
 		telemetry.Counter("nexus_packets_total", "Datagrams received.", func() float64 { return float64(doors.Packets.Load()) }),
-		telemetry.Counter("nexus_panics_total", "Panics contained in connections and jobs.", func() float64 { return float64(doors.Panics.Load() + d.lanes.Panics()) }),
+		telemetry.Counter("nexus_panics_total", "Panics contained in connections, jobs and requests.", func() float64 { return float64(doors.Panics.Load() + d.lanes.Panics() + d.api.Stats().Panics.Load()) }),
 		telemetry.Gauge("nexus_series_active", "Series known to this process.", func() float64 { return float64(d.catalog.Len()) }),
 		telemetry.Counter("nexus_series_overflowed_total", "First sights that the budget ingest.max_series turned into overflow series.", func() float64 { return float64(d.catalog.Overflowed()) }),
 		telemetry.Counter("nexus_log_appended_bytes_total", "Bytes appended to the log.", func() float64 { return float64(d.log.Stats().AppendedBytes) }),

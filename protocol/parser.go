@@ -32,6 +32,9 @@ func NewParser(l Limits) *Parser {
 	return &Parser{limits: l, values: make([]Value, 0, 16), tags: make([]Tag, 0, 16)}
 }
 
+// SetLimits changes what lines are held to, from the next one on.
+func (p *Parser) SetLimits(l Limits) { p.limits = l }
+
 // Line reads one line of either language: an object where the first byte after
 // blanks is '{', text otherwise. line holds no LF; one trailing CR is stripped.
 // Blank lines are no units and are for the caller to skip; here they are

@@ -38,6 +38,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Reader:                 stdin,
 		Writer:                 stdout,
 		ErrWriter:              stderr,
+		EnableBashCompletion:   true,
 		Suggest:                true,
 		UseShortOptionHandling: false,
 		ExitErrHandler:         func(*cli.Context, error) {}, // run maps errors to codes, once
@@ -45,12 +46,19 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		CommandNotFound:        nil,
 		Action:                 unknownCommand,
 		Commands: withUsageFaults([]*cli.Command{
+			initCommand(),
 			daemonCommand(),
+			sloCommand(),
 			sendCommand(),
 			queryCommand(),
 			ledgerCommand(),
 			loadgenCommand(),
 			migrateCommand(),
+			configCommand(),
+			healthCheckCommand(),
+			doctorCommand(),
+			completionCommand(),
+			manCommand(),
 			versionCommand(),
 		}),
 	}

@@ -11,8 +11,8 @@ import (
 // as arguments: `query 'up' -o json` would not be JSON. What follows "--" is
 // arguments and stays.
 func reorder(app *cli.App, args []string) []string {
-	if len(args) < 2 {
-		return args
+	if len(args) < 2 || args[len(args)-1] == "--generate-bash-completion" {
+		return args // completion wants the words as they stand
 	}
 	out := []string{args[0]}
 	commands, rest := app.Commands, args[1:]

@@ -22,7 +22,7 @@ Examples:
    nexusctl ledger -o json`,
 		Flags: []cli.Flag{serverFlag(), outputFlag()},
 		Action: func(c *cli.Context) error {
-			format, err := checkOutput(c, "table", "json", "csv")
+			format, err := checkOutput(c)
 			if err != nil {
 				return err
 			}
@@ -36,12 +36,7 @@ Examples:
 			if err != nil {
 				return err
 			}
-			if format == "json" {
-				err = printJSON(c.App.Writer, l)
-			} else {
-				err = ledgerTable(l).print(c.App.Writer, format)
-			}
-			if err != nil {
+			if err := emit(c.App.Writer, format, l, ledgerTable(l)); err != nil {
 				return err
 			}
 			return l.Check()

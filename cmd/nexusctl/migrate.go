@@ -82,17 +82,18 @@ func confirmed(action cli.ActionFunc) cli.ActionFunc {
 }
 
 func runMigration(c *cli.Context, f func(m *migrate.Migrator, ctx context.Context) ([]migrate.Step, error)) error {
-	format, err := checkOutput(c, "table", "json", "csv")
+	format, err := checkOutput(c)
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(c)
+	settings, err := loadSettings(c)
 	if err != nil {
 		return err
 	}
+	cfg := &settings.Config
 	ctx, stop := interruptible(c.Context)
 	defer stop()
-	m, err := migrate.Open(ctx, cfg.Storage.URL, cfg.Server.DataDir, cfg.Storage.Password)
+	m, err := migrate.Open(ctx, cfg.Storage.URL, cfg.Server.DataDir, cfg.Storage.Password.Reveal())
 	if err != nil {
 		return err
 	}
@@ -100,12 +101,9 @@ func runMigration(c *cli.Context, f func(m *migrate.Migrator, ctx context.Contex
 	if err := errors.Join(err, m.Close()); err != nil {
 		return err
 	}
-	if format == "json" {
-		return printJSON(c.App.Writer, steps)
-	}
 	t := &table{head: []string{"VERSION", "MIGRATION", "APPLIED"}}
 	for _, s := range steps {
 		t.add(strconv.FormatInt(s.Version, 10), s.Name, strconv.FormatBool(s.Applied))
 	}
-	return t.print(c.App.Writer, format)
+	return emit(c.App.Writer, format, steps, t)
 }

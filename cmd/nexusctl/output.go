@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/urfave/cli/v2"
+	"go.yaml.in/yaml/v3"
 
 	"example.com/nexusctl/protocol/client"
 )
@@ -19,11 +21,18 @@ func serverFlag() cli.Flag {
 }
 
 func outputFlag() cli.Flag {
-	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT`: table, json or csv", Value: "table"}
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FORMAT`: table, json, yaml or csv", Value: "table"}
 }
 
-// checkOutput refuses a format before any work is done.
+// allFormats are those of every command that prints data.
+var allFormats = []string{"table", "json", "yaml", "csv"}
+
+// checkOutput refuses a format before any work is done. Without formats all are
+// permitted.
 func checkOutput(c *cli.Context, formats ...string) (string, error) {
+	if len(formats) == 0 {
+		formats = allFormats
+	}
 	f := c.String("output")
 	for _, valid := range formats {
 		if f == valid {
@@ -46,6 +55,44 @@ func printJSON(w io.Writer, v any) error {
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// emit prints data in the format: v as JSON or YAML, t as a table or CSV.
+func emit(w io.Writer, format string, v any, t *table) error {
+	switch format {
+	case "json":
+		return printJSON(w, v)
+	case "yaml":
+		return printYAML(w, v)
+	}
+	return t.print(w, format)
+}
+
+// printYAML prints what JSON would hold, under the same names.
+func printYAML(w io.Writer, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var node yaml.Node // JSON is YAML; a node keeps its order
+	if err := yaml.Unmarshal(b, &node); err != nil {
+		return err
+	}
+	plain(&node)
+	e := yaml.NewEncoder(w)
+	e.SetIndent(2)
+	return errors.Join(e.Encode(&node), e.Close())
+}
+
+// plain takes JSON's braces and quotes away, where YAML needs none.
+func plain(n *yaml.Node) {
+	n.Style &^= yaml.FlowStyle
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" {
+		n.Style &^= yaml.DoubleQuotedStyle
+	}
+	for _, c := range n.Content {
+		plain(c)
+	}
 }
 
 // table is rows under headings, for people or as CSV.

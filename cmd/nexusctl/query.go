@@ -39,7 +39,7 @@ Examples:
 }
 
 func query(c *cli.Context) error {
-	format, err := checkOutput(c, "table", "json", "csv")
+	format, err := checkOutput(c)
 	if err != nil {
 		return err
 	}
@@ -54,14 +54,11 @@ func query(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if format == "json" {
-		return printJSON(c.App.Writer, data)
-	}
 	t, err := resultTable(data)
 	if err != nil {
 		return err
 	}
-	return t.print(c.App.Writer, format)
+	return emit(c.App.Writer, format, data, t)
 }
 
 func evaluate(c *cli.Context, h *client.HTTP) (client.QueryData, error) {

@@ -30,7 +30,7 @@ func versionCommand() *cli.Command {
    nexusctl version -o json`,
 		Flags: []cli.Flag{outputFlag()},
 		Action: func(c *cli.Context) error {
-			format, err := checkOutput(c, "table", "json")
+			format, err := checkOutput(c, "table", "json", "yaml")
 			if err != nil {
 				return err
 			}
@@ -40,8 +40,8 @@ func versionCommand() *cli.Command {
 				OS      string `json:"os"`
 				Arch    string `json:"arch"`
 			}{versionString(), runtime.Version(), runtime.GOOS, runtime.GOARCH}
-			if format == "json" {
-				return printJSON(c.App.Writer, v)
+			if format != "table" {
+				return emit(c.App.Writer, format, v, nil)
 			}
 			_, err = fmt.Fprintf(c.App.Writer, "nexusctl %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
 			return err

@@ -73,7 +73,7 @@ func (s *Series) addRef(r LaneRef) {
 // Catalog holds every series of the process. It is safe for concurrent use;
 // the lanes come here on the first sight of a series only.
 type Catalog struct {
-	budget int
+	budget atomic.Int64
 
 	mu     sync.RWMutex
 	byKey  map[string]*Series
@@ -87,8 +87,13 @@ type Catalog struct {
 // NewCatalog returns an empty catalog that admits up to budget series; beyond
 // it Admit answers with overflow series.
 func NewCatalog(budget int) *Catalog {
-	return &Catalog{budget: budget, byKey: map[string]*Series{}, byName: map[string][]*Series{}}
+	c := &Catalog{byKey: map[string]*Series{}, byName: map[string][]*Series{}}
+	c.SetBudget(budget)
+	return c
 }
+
+// SetBudget changes how many series are admitted. Those that are stay.
+func (c *Catalog) SetBudget(budget int) { c.budget.Store(int64(budget)) }
 
 // Intern returns the series of a canonical key and adds it where it is new,
 // whatever the budget: the log has admitted it before.
@@ -116,7 +121,7 @@ func (c *Catalog) Admit(m *protocol.Metric, key []byte) *Series {
 	if s := c.byKey[string(key)]; s != nil {
 		return s
 	}
-	if len(c.all)-len(c.own) < c.budget || isOwn(string(m.Name)) {
+	if int64(len(c.all)-len(c.own)) < c.budget.Load() || isOwn(string(m.Name)) {
 		return c.add(key, string(m.Name), m.Type)
 	}
 	c.overflowed.Add(1)

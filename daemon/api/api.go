@@ -20,14 +20,20 @@ import (
 
 // Options are what the handlers call.
 type Options struct {
-	Lanes   ingest.Lanes
-	Reader  *query.Reader
-	Engine  *query.Engine
-	Ledger  func(context.Context) (ledger.Statement, error)
+	Lanes      ingest.Lanes
+	Reader     *query.Reader
+	Engine     *query.Engine
+	Ledger     func(context.Context) (ledger.Statement, error)
+	Objectives Objectives
+	// Overview answers for the whole daemon at one glance.
+	Overview func(context.Context) (api.Overview, error)
+	// Observe, where set, is told of every answered request: the pattern of
+	// its route, "" for none, and whether it only watches the daemon.
+	Observe func(route, method string, status int, took time.Duration, probe bool)
 	Ready   func(context.Context) []api.Reason // empty: ready
 	Metrics http.Handler                       // the daemon's own exposition
 	Limits  protocol.Limits
-	MaxBody int64
+	MaxBody int64 // bytes
 	Logger  *slog.Logger
 	Version string
 	Now     func() time.Time
@@ -36,6 +42,7 @@ type Options struct {
 // Stats are the counters of all requests.
 type Stats struct {
 	Panics atomic.Uint64
+	Bytes  atomic.Uint64 // of bodies that brought metrics
 }
 
 // Server is the route table.
@@ -43,16 +50,26 @@ type Server struct {
 	opts  Options
 	mux   *http.ServeMux
 	stats Stats
+
+	maxBody, maxForm atomic.Int64 // bytes
 }
 
 // New returns the handler of every route.
 func New(o Options) *Server {
 	s := &Server{opts: o, mux: http.NewServeMux()}
+	s.SetLimits(o.MaxBody, o.Limits.MaxLine)
 	for _, r := range s.routes() {
 		s.mux.HandleFunc(r.pattern, r.handle)
 	}
 	s.mux.HandleFunc("/", s.notFound)
 	return s
+}
+
+// SetLimits changes the largest body of metrics and the longest line, which a
+// form stands for, in bytes.
+func (s *Server) SetLimits(maxBody int64, maxLine int) {
+	s.maxBody.Store(maxBody)
+	s.maxForm.Store(int64(maxLine))
 }
 
 // Stats returns the counters.
@@ -72,6 +89,10 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/health", s.health},
 		{"GET /api/v1/ready", s.ready},
 		{"GET /api/v1/ledger", s.ledger},
+		{"GET /api/v1/overview", s.overview},
+		{"GET /api/v1/slos", s.listSLOs},
+		{"GET /api/v1/slos/{name}", s.getSLO},
+		{"GET /api/v1/slos/{name}/report", s.sloReport},
 		{"POST /api/v1/metrics", s.postMetrics},
 		{"POST /api/metrics", s.postMetrics},
 		{"GET /api/v1/metrics", s.listMetrics},
@@ -85,9 +106,16 @@ func (s *Server) routes() []route {
 	}
 }
 
-// ServeHTTP contains panics: one request ends, the daemon goes on, nothing of
-// the stack reaches the client.
+// ServeHTTP answers a request. A panic is contained: one request ends, the
+// daemon goes on, nothing of the stack reaches the client.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rec := &recorder{ResponseWriter: w}
+	defer s.observe(r, rec, time.Now())
+	rec.Header().Set(requestIDHeader, requestID(r))
+	s.contain(rec, r)
+}
+
+func (s *Server) contain(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		v := recover()
 		if v == nil {

@@ -126,7 +126,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool)
 			Field: "Content-Encoding", Fix: "Send the body as it is."})
 		return nil, false
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxBody))
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.maxBody.Load()))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -137,13 +137,14 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool)
 		s.problem(w, r, bad("body", "could not be read whole", "Send it again."))
 		return nil, false
 	}
+	s.stats.Bytes.Add(uint64(len(data)))
 	return data, true
 }
 
 // postForm takes one metric as form fields: name, value, type, and optionally
 // tags ("k:v,k:v"), rate and timestamp (Unix seconds).
 func (s *Server) postForm(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, int64(s.opts.Limits.MaxLine))
+	r.Body = http.MaxBytesReader(w, r.Body, s.maxForm.Load())
 	if err := r.ParseForm(); err != nil {
 		s.problem(w, r, bad("body", "is no form of at most ingest.max_line bytes", "Send name=…&value=…&type=counter."))
 		return

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/protocol/api"
 )
 
@@ -21,14 +22,29 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, http.StatusServiceUnavailable, api.Status{Status: "not_ready", Version: s.opts.Version, Reasons: reasons})
 }
 
+// overview answers with everything that `nexusctl top` shows.
+func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
+	o, err := s.opts.Overview(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	s.answer(w, r, http.StatusOK, o)
+}
+
 func (s *Server) ledger(w http.ResponseWriter, r *http.Request) {
 	l, err := s.opts.Ledger(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	s.answer(w, r, http.StatusOK, api.Ledger{
+	s.answer(w, r, http.StatusOK, LedgerBody(l))
+}
+
+// LedgerBody returns a statement as it is sent.
+func LedgerBody(l ledger.Statement) api.Ledger {
+	return api.Ledger{
 		Received: l.Received, Stored: l.Stored, Pending: l.Pending, Rejected: l.Rejected, Shed: l.Shed,
 		Dead: l.Dead, Lost: l.Lost, Duplicates: l.Duplicates,
-	})
+	}
 }

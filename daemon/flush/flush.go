@@ -36,6 +36,9 @@ const resolveBatch = 20_000
 type Committed struct {
 	Generation *aggregate.Generation
 	Flush      storage.Flush
+	Busiest    []Busy // the series with most values in the generation's bucket, busiest first
+
+	Began, Named, Encoded, Done time.Time // when each stage was reached
 }
 
 // Flusher flushes generations, one at a time and in order.
@@ -78,7 +81,9 @@ func (f *Flusher) Flush(ctx context.Context, g *aggregate.Generation, state *agg
 	if err := f.retry(ctx, "name new series", func() error { return f.resolve(ctx, g) }); err != nil {
 		return Committed{}, err
 	}
-	out := f.encode(g, state)
+	named := time.Now()
+	out, busiest := f.encode(g, state)
+	encoded := time.Now()
 	out.Counts.Rejected, out.Counts.Shed = counts.RejectedByName(), counts.ShedByName()
 	out.Counts.Duplicates = counts.Duplicates
 	if out.Counts.Stored != g.Values() {
@@ -95,7 +100,7 @@ func (f *Flusher) Flush(ctx context.Context, g *aggregate.Generation, state *agg
 	f.position = out.To
 	f.stats.Flushes.Add(1)
 	f.stats.LastNanos.Store(int64(time.Since(start)))
-	return Committed{Generation: g, Flush: out}, nil
+	return Committed{Generation: g, Flush: out, Busiest: busiest, Began: start, Named: named, Encoded: encoded, Done: time.Now()}, nil
 }
 
 // resolve gives an id to every series of the generation that has none. Keys go
@@ -139,23 +144,29 @@ func compareKeys(a, b string) int {
 }
 
 // encode turns the generation into blocks. Every series has its id.
-func (f *Flusher) encode(g *aggregate.Generation, state *aggregate.State) storage.Flush {
+func (f *Flusher) encode(g *aggregate.Generation, state *aggregate.State) (storage.Flush, []Busy) {
 	const hour = 3_600_000
 	out := storage.Flush{Writer: f.writer, From: f.position, To: g.To, Seq: g.Number, Hour: g.Bucket / hour}
 	all := f.catalog.Snapshot()
 	own := f.ownIDs()
+	var top busiest
 	g.Points(func(i uint32) int64 { return all[i].ID() }, state, func(shard int64, points []block.Point) {
 		b := storage.Block{Shard: shard, Data: block.AppendBlock(nil, shard, g.Bucket, points)}
 		for i := range points {
-			if !own[points[i].Series] {
-				out.Counts.Stored += points[i].N
+			p := &points[i]
+			if own[p.Series] {
+				continue
+			}
+			out.Counts.Stored += p.N
+			if p.Time == g.Bucket {
+				top.offer(p.Series, p.N)
 			}
 		}
 		f.stats.Points.Add(uint64(len(points)))
 		f.stats.Bytes.Add(uint64(len(b.Data)))
 		out.Blocks = append(out.Blocks, b)
 	})
-	return out
+	return out, top.named(all)
 }
 
 // ownIDs returns the ids of the daemon's own signals, which the ledger does not

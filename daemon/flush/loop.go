@@ -31,7 +31,7 @@ type Loop struct {
 	Checkpoints *Checkpointer
 	// Stored is told of every flush before readers stop finding its
 	// generation in memory.
-	Stored func(f storage.Flush)
+	Stored func(Committed)
 	Logger *slog.Logger
 
 	last *aggregate.Generation // the newest that was stored from memory
@@ -127,8 +127,8 @@ func (l *Loop) settle(c Committed, advance func(*aggregate.State)) {
 }
 
 func (l *Loop) store(c Committed) {
-	if l.Stored != nil && len(c.Flush.Blocks) > 0 {
-		l.Stored(c.Flush)
+	if l.Stored != nil {
+		l.Stored(c)
 	}
 }
 

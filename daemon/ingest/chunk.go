@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"sync"
+	"time"
 
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/wal"
@@ -24,7 +25,8 @@ type chunk struct {
 	refused  protocol.Reason
 	refusals int
 	inFlight chan struct{} // the connection's tokens; one is given back
-	stats    *Stats
+	server   *Server
+	arrived  time.Time // when its last byte was read
 }
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
@@ -42,10 +44,15 @@ func (c *chunk) Take(t *lane.Taker) {
 	}
 }
 
+// Arrived returns when the chunk's last byte was read.
+func (c *chunk) Arrived() time.Time { return c.arrived }
+
 // Done gives the buffer back.
 func (c *chunk) Done(_ wal.Position, err error) {
 	if err != nil {
-		c.stats.Refused.Add(1)
+		c.server.stats.Refused.Add(1)
+	} else if c.server.opts.Taken != nil {
+		c.server.opts.Taken(time.Since(c.arrived))
 	}
 	token := c.inFlight
 	c.units, c.refusals, c.inFlight = nil, 0, nil

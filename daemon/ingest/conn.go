@@ -92,6 +92,8 @@ func (c *conn) read(k *chunk) (n int, err error) {
 	case n == 0:
 		return 0, io.EOF
 	}
+	k.arrived = time.Now()
+	c.server.stats.Bytes.Add(uint64(n))
 	return have + n, nil
 }
 
@@ -145,7 +147,7 @@ func (c *conn) cut(k *chunk, n int) {
 	}
 	whole, rest := protocol.Cut(data)
 	k.units = whole
-	if len(rest) > c.server.maxLine+1 { // one more for a CR before the LF
+	if int64(len(rest)) > c.server.maxLine.Load()+1 { // one more for a CR before the LF
 		k.refused, k.refusals = protocol.LineTooLong, 1
 		c.skip, rest = true, nil
 	}
@@ -168,12 +170,12 @@ func (c *conn) submit(k *chunk) {
 		return
 	}
 	c.tokens <- struct{}{}
-	k.inFlight, k.stats = c.tokens, &c.server.stats
+	k.inFlight, k.server = c.tokens, c.server
 	c.server.lanes.Submit(c.lane, k)
 }
 
 func (c *conn) refuse(k *chunk, r protocol.Reason) {
-	k.refused, k.refusals = r, 1
+	k.refused, k.refusals, k.arrived = r, 1, time.Now()
 	c.submit(k)
 }
 
@@ -192,7 +194,7 @@ func (c *conn) end(err error) {
 		c.refuse(chunks.Get().(*chunk), protocol.Partial)
 	default:
 		k := chunks.Get().(*chunk)
-		k.units = k.buf[:copy(k.buf[:], c.carry)]
+		k.units, k.arrived = k.buf[:copy(k.buf[:], c.carry)], time.Now()
 		c.submit(k)
 	}
 	c.carry = nil

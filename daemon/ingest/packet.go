@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"net"
+	"time"
 )
 
 // servePackets reads datagrams until the socket is closed. Each holds one or
@@ -28,8 +29,9 @@ func (s *Server) servePackets(pc net.PacketConn) error {
 			continue
 		}
 		s.stats.Packets.Add(1)
+		s.stats.Bytes.Add(uint64(n))
 		tokens <- struct{}{}
-		k.units, k.inFlight, k.stats = k.buf[:n], tokens, &s.stats
+		k.units, k.inFlight, k.server, k.arrived = k.buf[:n], tokens, s, time.Now()
 		s.lanes.Submit(lane, k)
 	}
 }

@@ -31,6 +31,7 @@ type Stats struct {
 	Accepted atomic.Uint64 // connections taken in all
 	Active   atomic.Int64  // connections open now
 	Packets  atomic.Uint64
+	Bytes    atomic.Uint64 // read from streams and datagrams, HTTP's left out
 	Panics   atomic.Uint64
 	Refused  atomic.Uint64 // chunks that the log refused
 	Turned   atomic.Uint64 // connections turned away at the limit
@@ -41,13 +42,17 @@ type Options struct {
 	MaxLine        int // bytes
 	MaxConnections int
 	Logger         *slog.Logger
+	// Taken, where set, is told how long each chunk took from its last byte to
+	// logged and folded. It runs on the lane and must not wait.
+	Taken func(time.Duration)
 }
 
 // Server serves any number of listeners.
 type Server struct {
 	lanes   Lanes
-	maxLine int
 	opts    Options
+	maxLine atomic.Int64
+	maxOpen atomic.Int64
 	http    *handover
 	stats   Stats
 
@@ -60,7 +65,16 @@ type Server struct {
 
 // New returns a server without listeners.
 func New(lanes Lanes, o Options) *Server {
-	return &Server{lanes: lanes, maxLine: o.MaxLine, opts: o, http: newHandover(), open: map[net.Conn]struct{}{}}
+	s := &Server{lanes: lanes, opts: o, http: newHandover(), open: map[net.Conn]struct{}{}}
+	s.SetLimits(o.MaxLine, o.MaxConnections)
+	return s
+}
+
+// SetLimits changes the longest line, in bytes, and the connections open at
+// once. What is open stays open.
+func (s *Server) SetLimits(maxLine, maxConnections int) {
+	s.maxLine.Store(int64(maxLine))
+	s.maxOpen.Store(int64(maxConnections))
 }
 
 // Stats returns the counters.
@@ -110,7 +124,7 @@ func (s *Server) accept(l net.Listener, frames bool) {
 
 func (s *Server) serveConn(c net.Conn, frames bool) {
 	s.mu.Lock()
-	full := len(s.open) >= s.opts.MaxConnections
+	full := int64(len(s.open)) >= s.maxOpen.Load()
 	if !full {
 		s.open[c] = struct{}{}
 	}

@@ -48,6 +48,7 @@ type Options struct {
 	MaxAliases int
 	Logger     *slog.Logger
 	Now        func() time.Time // default time.Now
+	Tracer     Tracer           // may be nil
 }
 
 // Start is where recovery left off: the mark that opened the current
@@ -113,6 +114,20 @@ func (s *Set) Lanes() int { return len(s.workers) }
 
 // Panics returns how many panics the lanes have contained.
 func (s *Set) Panics() uint64 { return s.panics.Load() }
+
+// Queue returns how full the fullest lane's queue is, 0 to 1.
+func (s *Set) Queue() float64 {
+	most := 0
+	for _, w := range s.workers {
+		most = max(most, len(w.jobs))
+	}
+	return float64(most) / queueLength
+}
+
+// SetLimits changes what every lane holds its lines to, from its next job on.
+func (s *Set) SetLimits(ctx context.Context, l protocol.Limits) error {
+	return s.ask(ctx, func(w *worker) { w.taker.parser.SetLimits(l) })
+}
 
 // Assign picks the lane for a new connection, in turn. All of a connection's
 // chunks go to one lane, which keeps its lines in order.

@@ -60,8 +60,15 @@ func (t *Taker) JSON(object []byte) (*protocol.Metric, protocol.Fault) {
 // Own takes one of the daemon's own signals, a counter's, gauge's or
 // histogram's, whose name no sender may use. It is logged and folded like any
 // other and stands outside the ledger.
+//
+// Its rate travels with the sample: the references for rates are the senders'.
 func (t *Taker) Own(m *protocol.Metric) {
+	rate := m.Rate
+	m.Rate = 1
 	a := t.lane.admit.Admit(m)
+	if rate != 1 {
+		a.Rate = rate
+	}
 	if a.New {
 		t.define(a)
 	}

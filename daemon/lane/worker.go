@@ -3,6 +3,7 @@ package lane
 import (
 	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
@@ -26,6 +27,28 @@ type Job interface {
 	Done(log wal.Position, err error)
 }
 
+// Tracer is told of sampled batches.
+type Tracer interface {
+	Sample() bool // asked before each job: whether it is timed
+	Batch(Timing)
+}
+
+// Timing is when one job reached each stage.
+type Timing struct {
+	Lane       int
+	Arrived    time.Time // zero where the job does not know
+	Began      time.Time
+	Taken      time.Time // parsed and admitted
+	Logged     time.Time
+	Folded     time.Time
+	Units      uint64
+	Generation uint64
+	Log        wal.Position
+}
+
+// arrival is a job that knows when its last byte was read.
+type arrival interface{ Arrived() time.Time }
+
 // queueLength bounds the jobs that wait for a lane. A connection that finds
 // the queue full waits, stops reading, and TCP pushes back on its sender.
 const queueLength = 8
@@ -42,6 +65,7 @@ type worker struct {
 	received  *atomic.Uint64
 	logged    wal.Position
 	lastError error
+	timing    *Timing // of the job at hand, where it is sampled
 
 	jobs chan Job
 	mail chan func()
@@ -100,9 +124,32 @@ func (w *worker) drainMail() {
 func (w *worker) work(j Job) {
 	w.lastError = nil
 	w.taker.parser.Now = w.set.opts.Now().UnixMilli()
+	w.beginTiming(j)
 	w.take(j)
+	if w.timing != nil {
+		w.timing.Taken = time.Now()
+	}
 	w.commit()
+	w.endTiming()
 	j.Done(w.logged, w.lastError)
+}
+
+func (w *worker) beginTiming(j Job) {
+	w.timing = nil
+	if t := w.set.opts.Tracer; t == nil || !t.Sample() {
+		return
+	}
+	w.timing = &Timing{Lane: w.number, Began: time.Now()}
+	if a, ok := j.(arrival); ok {
+		w.timing.Arrived = a.Arrived()
+	}
+}
+
+func (w *worker) endTiming() {
+	if t := w.timing; t != nil && !t.Folded.IsZero() {
+		t.Log, t.Generation = w.logged, w.fold.Generation()
+		w.set.opts.Tracer.Batch(*t)
+	}
 }
 
 func (w *worker) take(j Job) {
@@ -136,8 +183,15 @@ func (w *worker) commit() {
 		w.shed(units)
 	} else {
 		w.logged = span.To
+		if w.timing != nil {
+			w.timing.Logged = time.Now()
+			w.timing.Units += units
+		}
 		w.enter(mark)
 		w.foldBatch(span)
+		if w.timing != nil {
+			w.timing.Folded = time.Now()
+		}
 	}
 	b.Reset()
 	t.turning = t.turning[:0]

@@ -10,17 +10,24 @@ import (
 // budget. It is a cache by name of block: which blocks exist is always the
 // store's answer, so the head can be short of some and never wrong.
 type Head struct {
+	mu     sync.RWMutex
 	budget int64
-
-	mu    sync.RWMutex
-	bytes int64
-	data  map[storage.BlockKey][]byte
-	order []storage.BlockKey // oldest first
+	bytes  int64
+	data   map[storage.BlockKey][]byte
+	order  []storage.BlockKey // oldest first
 }
 
 // NewHead returns an empty head that keeps up to budget bytes.
 func NewHead(budget int64) *Head {
 	return &Head{budget: budget, data: map[storage.BlockKey][]byte{}}
+}
+
+// SetBudget changes how many bytes are kept.
+func (h *Head) SetBudget(budget int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.budget = budget
+	h.evict()
 }
 
 // Get returns a block's bytes, nil where the head has them not.
@@ -55,16 +62,17 @@ func (h *Head) put(k storage.BlockKey, data []byte) {
 	h.data[k] = data
 	h.order = append(h.order, k)
 	h.bytes += int64(len(data))
-	for h.bytes > h.budget && len(h.order) > 0 {
-		h.evictOldest()
-	}
+	h.evict()
 }
 
-func (h *Head) evictOldest() {
-	k := h.order[0]
-	h.order = h.order[1:]
-	h.bytes -= int64(len(h.data[k]))
-	delete(h.data, k)
+// evict forgets the oldest blocks until the budget is kept.
+func (h *Head) evict() {
+	for h.bytes > h.budget && len(h.order) > 0 {
+		k := h.order[0]
+		h.order = h.order[1:]
+		h.bytes -= int64(len(h.data[k]))
+		delete(h.data, k)
+	}
 }
 
 // DropBefore forgets the blocks of arrival hours before hour, which have been

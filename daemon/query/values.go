@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/histogram"
 	"example.com/nexusctl/protocol/series"
@@ -47,7 +48,24 @@ func (r *Reader) Page(ctx context.Context, ms []series.Matcher, after int64, lim
 		}
 	}
 	now := r.opts.Now().UnixMilli()
-	return list, next, r.Fill(ctx, list, now-r.opts.Idle, now)
+	return list, next, r.Fill(ctx, list, now-r.idle.Load(), now)
+}
+
+// Local returns series of this process with their points from from to to, Unix
+// milliseconds, in the order given.
+func (r *Reader) Local(ctx context.Context, local []*admit.Series, from, to int64) ([]Series, error) {
+	list := make([]Series, 0, len(local))
+	for _, s := range local {
+		key, err := series.Parse([]byte(s.Key))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Series{ID: s.ID(), Key: key, local: s})
+	}
+	if len(list) == 0 {
+		return list, nil
+	}
+	return list, r.Fill(ctx, list, from, to)
 }
 
 // Last returns the newest value of the series and when it was, Unix

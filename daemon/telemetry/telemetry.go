@@ -15,14 +15,25 @@ type Measure struct {
 	read func() float64
 }
 
+// Label tells one figure of a family from the others.
+type Label struct{ Name, Value string }
+
 // Counter names a figure that only grows.
-func Counter(name, help string, read func() float64) Measure {
-	return Measure{prometheus.NewDesc(name, help, nil, nil), prometheus.CounterValue, read}
+func Counter(name, help string, read func() float64, labels ...Label) Measure {
+	return Measure{desc(name, help, labels), prometheus.CounterValue, read}
 }
 
 // Gauge names a figure that goes up and down.
-func Gauge(name, help string, read func() float64) Measure {
-	return Measure{prometheus.NewDesc(name, help, nil, nil), prometheus.GaugeValue, read}
+func Gauge(name, help string, read func() float64, labels ...Label) Measure {
+	return Measure{desc(name, help, labels), prometheus.GaugeValue, read}
+}
+
+func desc(name, help string, labels []Label) *prometheus.Desc {
+	fixed := prometheus.Labels{}
+	for _, l := range labels {
+		fixed[l.Name] = l.Value
+	}
+	return prometheus.NewDesc(name, help, nil, fixed)
 }
 
 // Stages collects measures.

@@ -128,3 +128,28 @@ type Problem struct {
 	Rule     string `json:"rule,omitempty"`
 	Fix      string `json:"fix,omitempty"`
 }
+
+// ReloadResult says what a reload of the settings did: which keys took effect,
+// and which wait for the next start.
+type ReloadResult struct {
+	Changed []string `json:"changed"`
+	Waiting []string `json:"waiting_for_restart"`
+}
+
+// Setting is one setting of a daemon, secrets hidden.
+type Setting struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Layer  string `json:"layer"`
+	Origin string `json:"origin,omitempty"`
+	Live   bool   `json:"live"`
+}
+
+// The admin socket, in the data directory, and its routes. Only the daemon's
+// own user can open it.
+const (
+	AdminSocket   = "admin.sock"
+	AdminReload   = "/reload"
+	AdminSettings = "/settings"
+	AdminLogLevel = "/log/level"
+)

@@ -1,7 +1,10 @@
 package api
 
-// OverviewPath is the route of the overview.
-const OverviewPath = "/api/v1/overview"
+// Routes of the overview and of the objectives.
+const (
+	OverviewPath = "/api/v1/overview"
+	SLOsPath     = "/api/v1/slos"
+)
 
 // Overview is the daemon at one glance: what `nexusctl top` shows. Rates and
 // percentiles are of the last Golden.WindowS seconds.
@@ -111,6 +114,11 @@ type SLO struct {
 	// hour, seconds from now; nil where it is not burning.
 	ExhaustionS  *float64 `json:"exhaustion_s"`
 	Completeness float64  `json:"completeness"` // share of the window with data, 0 to 1
+}
+
+// SLOList is every objective.
+type SLOList struct {
+	Data []SLO `json:"data"`
 }
 
 // Burn is the burn rate over one window; 1 spends the budget in just its time.

@@ -83,6 +83,44 @@ func (h *HTTP) Overview(ctx context.Context) (o api.Overview, err error) {
 	return o, h.get(ctx, api.OverviewPath, nil, &o)
 }
 
+// SLOs reads how every objective stood at its last evaluation.
+func (h *HTTP) SLOs(ctx context.Context) (l api.SLOList, err error) {
+	return l, h.get(ctx, api.SLOsPath, nil, &l)
+}
+
+// SLO evaluates one objective now and decodes the answer, a slo.Summary, into
+// v.
+func (h *HTTP) SLO(ctx context.Context, name string, v any) error {
+	return h.get(ctx, api.SLOsPath+"/"+url.PathEscape(name), nil, v)
+}
+
+// SLOReport reads the report of a month, "2026-10", or of the current one, and
+// decodes it, a slo.Report, into v.
+func (h *HTTP) SLOReport(ctx context.Context, name, month string, v any) error {
+	query := url.Values{}
+	if month != "" {
+		query.Set("month", month)
+	}
+	return h.get(ctx, api.SLOsPath+"/"+url.PathEscape(name)+"/report", query, v)
+}
+
+// Status asks whether the daemon lives, or, where ready, whether it can take
+// and keep data. A daemon that is not ready answers too.
+func (h *HTTP) Status(ctx context.Context, ready bool) (s api.Status, err error) {
+	path := api.Health
+	if ready {
+		path = api.Ready
+	}
+	_, body, err := h.do(ctx, path, nil)
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(body, &s); err != nil || s.Status == "" {
+		return s, unexpected(0, body)
+	}
+	return s, nil
+}
+
 // QueryData is a PromQL result, as Prometheus renders it.
 type QueryData struct {
 	ResultType string          `json:"resultType"`
@@ -168,6 +206,9 @@ func (h *HTTP) do(ctx context.Context, path string, query url.Values) (status in
 		var op *net.OpError
 		if errors.As(err, &op) {
 			return 0, nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, h.base.Host, op)
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			return 0, nil, fmt.Errorf("%w at %s: no answer in time", ErrUnreachable, h.base.Host)
 		}
 		return 0, nil, fmt.Errorf("request %s: %w", path, err)
 	}
