@@ -90,10 +90,7 @@ func TestDefinitionJSON(t *testing.T) {
 	}
 }
 
-// TestFaults: every fault is told, each with its field.
-func TestFaults(t *testing.T) {
-	var file struct{ SLO []slo.Definition }
-	text := `
+var faulty = `
 [[slo]]
 name = "Not A Name"
 target = "100"
@@ -122,7 +119,11 @@ metric = "m"
 [slo.ratio]
 total = "m"
 `
-	if _, err := toml.Decode(text, &file); err != nil {
+
+// TestFaults: every fault is told, each with its field.
+func TestFaults(t *testing.T) {
+	var file struct{ SLO []slo.Definition }
+	if _, err := toml.Decode(faulty, &file); err != nil {
 		t.Fatal(err)
 	}
 	_, err := slo.CompileAll(file.SLO)

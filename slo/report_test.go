@@ -55,44 +55,55 @@ func anyEvents(p slo.Period) *rapid.Generator[[]event] {
 	}), 0, 60)
 }
 
-// recount adds up in the plainest way: by formatted date, event for event.
-func recount(t *rapid.T, r slo.Report, events []event, p slo.Period, aim slo.Target) {
-	type tally struct{ good, bad *big.Rat }
-	byDate, all := map[string]tally{}, tally{new(big.Rat), new(big.Rat)}
+type tally struct{ good, bad *big.Rat }
+
+func newTally() tally { return tally{new(big.Rat), new(big.Rat)} }
+
+func (a tally) add(e event) {
+	if e.good {
+		a.good.Add(a.good, e.weight)
+	} else {
+		a.bad.Add(a.bad, e.weight)
+	}
+}
+
+// byDate adds up in the plainest way: by formatted date, event for event.
+func byDate(events []event, start, end time.Time, zone *time.Location) (dates map[string]tally, all tally) {
+	dates, all = map[string]tally{}, newTally()
 	for _, e := range events {
-		if e.at.Before(p.Start) || !e.at.Before(r.Period.AsOf) {
+		if e.at.Before(start) || !e.at.Before(end) {
 			continue
 		}
-		date := e.at.In(p.Zone).Format(time.DateOnly)
-		if _, ok := byDate[date]; !ok {
-			byDate[date] = tally{new(big.Rat), new(big.Rat)}
+		date := e.at.In(zone).Format(time.DateOnly)
+		if _, ok := dates[date]; !ok {
+			dates[date] = newTally()
 		}
-		for _, side := range []tally{byDate[date], all} {
-			if e.good {
-				side.good.Add(side.good, e.weight)
-			} else {
-				side.bad.Add(side.bad, e.weight)
-			}
-		}
+		dates[date].add(e)
+		all.add(e)
 	}
+	return dates, all
+}
+
+func recount(t *rapid.T, r slo.Report, events []event, p slo.Period, aim slo.Target) {
+	dates, all := byDate(events, p.Start, r.Period.AsOf, p.Zone)
 	total := new(big.Rat).Add(all.good, all.bad)
 	budget := new(big.Rat).Mul(aim.ErrorRatio(), total)
 	used, length := new(big.Rat), 0.0
 	for _, d := range r.Days {
-		want, ok := byDate[d.Date]
+		want, ok := dates[d.Date]
 		if !ok {
-			want = tally{new(big.Rat), new(big.Rat)}
+			want = newTally()
 		}
 		if d.Events.Good.Rat().Cmp(want.good) != 0 || d.Events.Bad.Rat().Cmp(want.bad) != 0 {
 			t.Fatalf("%s: %v good and %v bad, want %v and %v", d.Date, d.Events.Good, d.Events.Bad, want.good, want.bad)
 		}
-		delete(byDate, d.Date)
+		delete(dates, d.Date)
 		used.Add(used, want.bad)
 		length += d.Hours
 		checkCumulative(t, d, used, budget)
 	}
-	if len(byDate) > 0 {
-		t.Fatalf("no day in the report for %v", byDate)
+	if len(dates) > 0 {
+		t.Fatalf("no day in the report for %v", dates)
 	}
 	if used.Cmp(all.bad) != 0 || r.Budget.Events.Consumed.Rat().Cmp(all.bad) != 0 || r.Budget.Events.Total.Rat().Cmp(budget) != 0 {
 		t.Fatalf("the budget is %+v, want %v of %v", r.Budget.Events, all.bad, budget)

@@ -70,7 +70,7 @@ func (t Target) ErrorRatio() *big.Rat { return sub(one, t.ratio) }
 func (t Target) MaxBurn() *big.Rat { return quo(one, t.ErrorRatio()) }
 
 // MetBy says whether the SLI reaches the target. Equality does.
-func (t Target) MetBy(sli *big.Rat) bool { return orZero(sli).Cmp(t.ratio) >= 0 }
+func (t Target) MetBy(sli *big.Rat) bool { return orZero(sli).Cmp(orZero(t.ratio)) >= 0 }
 
 // MarshalText writes the target as it was written.
 func (t Target) MarshalText() ([]byte, error) { return []byte(t.written), nil }

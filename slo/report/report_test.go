@@ -81,7 +81,7 @@ func samples(t *testing.T) map[string][]slo.Report {
 	odd.History = nil
 	return map[string][]slo.Report{
 		"anomaly": {odd},
-		"met": {met}, "running": {running}, "several": {met, breached}, "quiet": {quiet}, "hostile": {hostile(met)},
+		"met":     {met}, "running": {running}, "several": {met, breached}, "quiet": {quiet}, "hostile": {hostile(met)},
 	}
 }
 
