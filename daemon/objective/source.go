@@ -17,9 +17,27 @@ type Reader interface {
 	Points(ctx context.Context, ms []series.Matcher, from, to int64) ([]query.Series, error)
 }
 
-// maxRead bounds the time that one read of the store covers, milliseconds, so
-// that the first look at a month holds a day in memory and not all of it.
-const maxRead = 24 * hourMillis
+// One read of the store covers a day at first, and then more or less by how
+// many points came: the first look at a busy month must not hold all of it in
+// memory, and a sparse one must not be asked for day by day.
+const (
+	firstRead  = 24 * hourMillis
+	longRead   = 64 * 24 * hourMillis
+	fewPoints  = 20_000
+	manyPoints = 200_000
+)
+
+// nextRead returns the time that the next read covers, after one that covered
+// span brought n points.
+func nextRead(span int64, n int) int64 {
+	switch {
+	case n < fewPoints:
+		return min(2*span, longRead)
+	case n > manyPoints:
+		return max(span/2, hourMillis)
+	}
+	return span
+}
 
 // maxHours bounds the remembered hours: some twenty objectives over a year.
 const maxHours = 200_000
@@ -60,10 +78,15 @@ func (s *Source) Counts(ctx context.Context, o slo.Objective, bounds []time.Time
 	}
 	cells := cut(bounds)
 	s.recall(o.Name, cells)
+	span := int64(firstRead)
 	for from := 0; from < len(cells); {
-		to := runEnd(cells, from)
-		if err := s.read(ctx, list, cells[from:to]); err != nil {
+		to := runEnd(cells, from, span)
+		points, err := s.read(ctx, list, cells[from:to])
+		if err != nil {
 			return nil, fmt.Errorf("count the events of objective %s: %w", o.Name, err)
+		}
+		if to > from {
+			span = nextRead(span, points)
 		}
 		from = max(to, from+1)
 	}
@@ -72,32 +95,36 @@ func (s *Source) Counts(ctx context.Context, o slo.Objective, bounds []time.Time
 }
 
 // runEnd returns the end of the unknown cells that begin at from, as many as
-// one read may cover; from itself where that cell is known.
-func runEnd(cells []cell, from int) int {
+// span covers; from itself where that cell is known.
+func runEnd(cells []cell, from int, span int64) int {
 	to := from
-	for to < len(cells) && !cells[to].known && cells[to].to-cells[from].from <= maxRead {
+	for to < len(cells) && !cells[to].known && cells[to].to-cells[from].from <= span {
 		to++
 	}
 	return to
 }
 
-// read counts neighbouring cells from the store.
-func (s *Source) read(ctx context.Context, list []term, cells []cell) error {
+// read counts neighbouring cells from the store and returns how many points it
+// took at most for one term.
+func (s *Source) read(ctx context.Context, list []term, cells []cell) (most int, err error) {
 	if len(cells) == 0 {
-		return nil
+		return 0, nil
 	}
 	for _, t := range list {
 		found, err := s.reader.Points(ctx, t.matchers, cells[0].from, cells[len(cells)-1].to-1)
 		if err != nil {
-			return err
+			return 0, err
 		}
+		points := 0
 		for i := range found {
 			if err := t.count(cells, found[i].Points); err != nil {
-				return err
+				return 0, err
 			}
+			points += len(found[i].Points)
 		}
+		most = max(most, points)
 	}
-	return nil
+	return most, nil
 }
 
 // count adds points, which come by time, to the cells that they begin in.
