@@ -111,12 +111,12 @@ func (h *HTTP) Status(ctx context.Context, ready bool) (s api.Status, err error)
 	if ready {
 		path = api.Ready
 	}
-	_, body, err := h.do(ctx, path, nil)
+	status, body, err := h.do(ctx, path, nil)
 	if err != nil {
 		return s, err
 	}
 	if err := json.Unmarshal(body, &s); err != nil || s.Status == "" {
-		return s, unexpected(0, body)
+		return s, unexpected(status, body)
 	}
 	return s, nil
 }
@@ -157,7 +157,7 @@ func (h *HTTP) prom(ctx context.Context, path string, form url.Values) (QueryDat
 	if err != nil {
 		return a.Data, err
 	}
-	if err := json.Unmarshal(body, &a); err != nil {
+	if err := json.Unmarshal(body, &a); err != nil || a.Status != "success" && a.ErrorType == "" {
 		return a.Data, unexpected(status, body)
 	}
 	if a.Status != "success" {
