@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
@@ -95,7 +96,10 @@ func spark(points []block.Point, t protocol.Type, now, step int64) []float64 {
 	for at := open - sparkBuckets*step; at < open; at += step {
 		v := 0.0
 		for ; i < len(points) && points[i].Time < at+step; i++ {
-			v, last = float64(points[i].N), points[i].Last
+			v = float64(points[i].N)
+			if l := points[i].Last; !math.IsInf(l, 0) { // deltas can pass what a float holds
+				last = l
+			}
 		}
 		if t == protocol.Gauge {
 			v = last

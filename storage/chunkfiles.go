@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"example.com/nexusctl/storage/dialect"
@@ -150,10 +152,11 @@ func (d *dayFile) put(ctx context.Context, rows []chunkRow) error {
 // read returns the chunks of series whose hours begin in [first, last],
 // marked or not.
 func (f *chunkFiles) read(ctx context.Context, ids []int64, first, last int64, gens map[shardHour]int64) (list []Chunk, err error) {
-	for day := first / dayMillis; day <= last/dayMillis; day++ {
-		if !anyHour(gens, max(first, day*dayMillis), min(last, (day+1)*dayMillis-hourMillis)) {
-			continue
-		}
+	days := map[int64]struct{}{}
+	for k := range gens {
+		days[k.hour/24] = struct{}{}
+	}
+	for _, day := range slices.Sorted(maps.Keys(days)) {
 		d, err := f.day(ctx, day, false)
 		if err != nil {
 			return nil, err
@@ -166,15 +169,6 @@ func (f *chunkFiles) read(ctx context.Context, ids []int64, first, last int64, g
 		}
 	}
 	return list, nil
-}
-
-func anyHour(gens map[shardHour]int64, first, last int64) bool {
-	for k := range gens {
-		if start := k.hour * hourMillis; start >= first && start <= last {
-			return true
-		}
-	}
-	return false
 }
 
 func (d *dayFile) chunks(ctx context.Context, ids []int64, first, last int64, gens map[shardHour]int64, list []Chunk) ([]Chunk, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/query"
@@ -64,7 +65,18 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
+// notFound answers where no route matches; where one would under another
+// method, it says which.
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		if _, pattern := s.mux.Handler(&http.Request{Method: method, URL: r.URL, Host: r.Host}); pattern != "/" {
+			w.Header().Add("Allow", method)
+		}
+	}
+	if allowed := strings.Join(w.Header().Values("Allow"), ", "); allowed != "" {
+		s.problem(w, r, api.Problem{Status: http.StatusMethodNotAllowed, Title: "Method not allowed", Detail: "This route has other methods.", Field: "method", Rule: "is none of " + allowed, Fix: "docs/api.md lists the routes."})
+		return
+	}
 	s.problem(w, r, api.Problem{Status: http.StatusNotFound, Title: "Not found", Detail: "There is no such route.", Fix: "docs/api.md lists the routes."})
 }
 

@@ -102,7 +102,7 @@ func (q *querier) read(ctx context.Context, ms []*labels.Matcher) ([]promstorage
 		return nil, err
 	}
 	now := q.reader.opts.Now().UnixMilli()
-	line := timeline{step: q.reader.opts.Resolution, idle: q.reader.idle.Load(), now: min(now, max(q.maxt, q.mint))}
+	line := timeline{step: q.reader.opts.Resolution, idle: q.reader.idle.Load(), now: now, asked: max(q.maxt, q.mint)}
 	var out []promstorage.Series
 	for _, t := range targets {
 		found, err := q.reader.Select(ctx, t.matchers, q.mint, q.maxt)

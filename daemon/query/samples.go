@@ -22,20 +22,23 @@ const staleBits = 0x7ff0000000000002
 func stale() float64 { return math.Float64frombits(staleBits) }
 
 // timeline turns points into samples: a pure function. A bucket's sample
-// stands at the bucket's end, that of the open bucket at now. A series that
-// starts, or comes back after more than idle, gets its old value one step
-// before; one that is silent goes on with its last value for idle, and then
-// ends.
+// stands at the bucket's end, that of the open bucket at now, or at the end of
+// what is asked for where a client's clock is behind. A series that starts, or
+// comes back after more than idle, gets its old value one step before; one that
+// is silent goes on with its last value for idle, and then ends.
 type timeline struct {
-	step, idle, now int64
-	out             []Sample
+	step, idle, now, asked int64
+	out                    []Sample
 }
 
 func (t *timeline) end(p block.Point) int64 {
 	if p.Kind == block.Raw {
 		return p.Time
 	}
-	return min(p.Time+t.step, max(t.now, p.Time+1))
+	if end := p.Time + t.step; end <= t.now {
+		return end
+	}
+	return max(min(t.now, t.asked), p.Time+1)
 }
 
 // scalars builds the samples of a value that holds until it changes.
@@ -86,7 +89,7 @@ func (s *Series) samples(decrements bool, t timeline) []Sample {
 	case len(s.Points) == 0 && s.Key.Type != protocol.Counter:
 		return nil
 	case s.Key.Type == protocol.Counter && decrements:
-		total := -s.Base.Neg
+		total := 0 - s.Base.Neg // never -0
 		return t.scalars(s.Points, total, true, func(p block.Point) float64 { total -= p.Neg; return total })
 	case s.Key.Type == protocol.Counter:
 		total := s.Base.Sum - s.Base.Neg

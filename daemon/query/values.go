@@ -2,6 +2,8 @@ package query
 
 import (
 	"context"
+	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -30,7 +32,7 @@ func (r *Reader) Page(ctx context.Context, ms []series.Matcher, after int64, lim
 		local[string(s.Key.Append(nil))] = len(list)
 		list = append(list, Series{ID: s.ID, Key: s.Key, Description: s.Description, Unit: s.Unit})
 	}
-	last := len(stored) < limit
+	last, fresh := len(stored) < limit, false
 	if !last {
 		next = stored[len(stored)-1].ID
 	}
@@ -39,12 +41,17 @@ func (r *Reader) Page(ctx context.Context, ms []series.Matcher, after int64, lim
 			list[i].local = s
 			continue
 		}
-		if !last || s.ID() != 0 {
-			continue
+		fresh = fresh || last && s.ID() == 0
+	}
+	if fresh { // without an id here; Find tells which have one in the store, as after a restart
+		all, err := r.Find(ctx, ms)
+		if err != nil && !errors.Is(err, ErrTooMany) {
+			return nil, 0, err
 		}
-		key, err := series.Parse([]byte(s.Key))
-		if err == nil && series.MatchAll(ms, key) && len(list) < 2*limit {
-			list = append(list, Series{Key: key, local: s})
+		for _, s := range all {
+			if s.ID == 0 && len(list) < 2*limit {
+				list = append(list, s)
+			}
 		}
 	}
 	now := r.opts.Now().UnixMilli()
@@ -88,7 +95,7 @@ func (s *Series) Last() (v float64, at int64, ok bool) {
 	for _, p := range s.Points {
 		v += p.Sum
 	}
-	return v, p.Time, true
+	return v, p.Time, finite(v)
 }
 
 // Values returns one value a step over [from, to], Unix milliseconds, without
@@ -117,18 +124,22 @@ func fold(points []block.Point) block.Point {
 	for i := range all {
 		all[i].Time = points[0].Time
 	}
-	return reduce(all, block.Merge)[0]
+	all = reduce(all, block.Merge)
+	return all[len(all)-1]
 }
 
-// value is the one number that stands for a point.
+// finite reports a value that JSON can hold: sums can pass what a float does.
+func finite(v float64) bool { return !math.IsInf(v, 0) && !math.IsNaN(v) }
+
+// value is the one number that stands for a point, where it has a finite one.
 func value(p block.Point) (float64, bool) {
 	switch p.Kind {
 	case block.Counter:
-		return p.Sum, true
+		return p.Sum, finite(p.Sum)
 	case block.Gauge, block.Raw:
-		return p.Last, true
+		return p.Last, finite(p.Last)
 	case block.Histogram:
-		return p.Sum / p.Count, p.Count > 0
+		return p.Sum / p.Count, finite(p.Sum / p.Count)
 	}
 	set, err := histogram.DecodeSet(p.Sketch)
 	if err != nil {

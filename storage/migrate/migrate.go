@@ -23,6 +23,10 @@ import (
 //go:embed sql
 var files embed.FS
 
+// A runner waits up to five minutes for another one on Postgres, and looks
+// every second.
+const lockPause, lockTries = 1, 300
+
 // ErrNewer reports a database whose schema is newer than this binary knows.
 var ErrNewer = errors.New("the store's schema is newer than this nexusctl knows: use the newer binary, or restore a backup")
 
@@ -55,7 +59,7 @@ func Open(ctx context.Context, url, dataDir, password string) (*Migrator, error)
 	m := &Migrator{db: db}
 	kind, options := goose.DialectSQLite3, []goose.ProviderOption{}
 	if db.Name == dialect.Postgres {
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPause, lockTries))
 		if err != nil {
 			return nil, errors.Join(err, db.Close())
 		}
@@ -104,22 +108,12 @@ func (m *Migrator) Status(ctx context.Context) ([]Step, error) {
 // Up applies what is missing.
 func (m *Migrator) Up(ctx context.Context) ([]Step, error) {
 	return m.run(ctx, func() ([]*goose.MigrationResult, error) {
-		if v, err := m.provider.GetDBVersion(ctx); err != nil || v > m.Latest() {
-			return nil, errors.Join(err, newer(v > m.Latest()))
-		}
 		done, err := m.provider.Up(ctx)
 		if err != nil {
 			return done, err
 		}
 		return done, m.identify(ctx)
 	})
-}
-
-func newer(is bool) error {
-	if is {
-		return ErrNewer
-	}
-	return nil
 }
 
 // identify gives the store its identity: a log belongs to one store, and one
@@ -172,6 +166,11 @@ func (m *Migrator) run(ctx context.Context, f func() ([]*goose.MigrationResult, 
 			return nil, fmt.Errorf("lock migrations: %w", err)
 		}
 		defer m.lock.Unlock()
+	}
+	if v, err := m.Version(ctx); err != nil {
+		return nil, err
+	} else if v > m.Latest() {
+		return nil, fmt.Errorf("migrate: %w", ErrNewer)
 	}
 	results, err := f()
 	var steps []Step

@@ -1,0 +1,30 @@
+package api
+
+import (
+	"net/http"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestDocumentedRoutes: docs/api.md names the routes there are, and no other.
+func TestDocumentedRoutes(t *testing.T) {
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := New(Options{Metrics: http.NotFoundHandler()})
+	routes := map[string]bool{}
+	for _, r := range s.routes() {
+		routes[r.pattern] = true
+		if !strings.Contains(string(text), "`"+r.pattern+"`") {
+			t.Errorf("the document has no `%s`", r.pattern)
+		}
+	}
+	for _, m := range regexp.MustCompile("`((?:GET|POST|PUT|PATCH|DELETE) /[^`]*)`").FindAllStringSubmatch(string(text), -1) {
+		if !routes[m[1]] {
+			t.Errorf("the document has `%s`, the daemon has not", m[1])
+		}
+	}
+}

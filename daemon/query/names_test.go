@@ -1,0 +1,157 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/series"
+	"example.com/nexusctl/storage"
+)
+
+func TestPromName(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		typ  protocol.Type
+		want string
+	}{
+		{"http.requests", protocol.Counter, "http_requests_total"},
+		{"http.requests", protocol.Gauge, "http_requests"},
+		{"http.requests", protocol.Histogram, "http_requests"},
+		{"http.requests", protocol.Timer, "http_requests"},
+		{"http.requests", protocol.Set, "http_requests"},
+		{"requests_total", protocol.Counter, "requests_total"},
+		{"requests.total", protocol.Counter, "requests_total"},
+		{"requests_total", protocol.Gauge, "requests_total"},
+		{"total", protocol.Counter, "total_total"},
+		{"a-b/c.d", protocol.Gauge, "a_b_c_d"},
+		{"job:rate:5m", protocol.Gauge, "job:rate:5m"},
+		{"größe", protocol.Gauge, "gr__e"},
+		{"_x9", protocol.Gauge, "_x9"},
+		{"", protocol.Gauge, ""},
+	} {
+		if got := PromName(c.name, c.typ); got != c.want {
+			t.Errorf("PromName(%q, %v) = %q, want %q", c.name, c.typ, got, c.want)
+		}
+	}
+	for name, want := range map[string]string{"a.b": "a_b_decrements_total", "a_total": "a_decrements_total", "a.total": "a_decrements_total"} {
+		if got := decrementsName(name); got != want {
+			t.Errorf("the decrements of %q are %q, want %q", name, got, want)
+		}
+	}
+	for key, want := range map[string]string{"env": "env", "http.status": "http_status", "a:b": "a_b", "9lives": "_9lives", "": "_", "ünder": "_nder"} {
+		if got := promLabel(key); got != want {
+			t.Errorf("the label of %q is %q, want %q", key, got, want)
+		}
+	}
+}
+
+// TestPromLabels: two tag keys that become one label keep the first.
+func TestPromLabels(t *testing.T) {
+	k := series.Key{Name: "x", Type: protocol.Gauge, Tags: []series.Tag{{Key: "a.b", Value: "1"}, {Key: "a_b", Value: "2"}, {Key: "z", Value: ""}}}
+	if got := promLabels("x", k).String(); got != `{__name__="x", a_b="1"}` {
+		t.Errorf("labels are %s", got)
+	}
+}
+
+// namesStore is a store that knows names alone.
+type namesStore struct {
+	Store
+	list  []storage.Name
+	calls int
+	err   error
+}
+
+func (s *namesStore) Names(context.Context) ([]storage.Name, error) {
+	s.calls++
+	return slices.Clone(s.list), s.err
+}
+
+// TestNames: this process's names are known at once, the store's within the
+// refresh, and a name that was deleted goes.
+func TestNames(t *testing.T) {
+	store := &namesStore{list: []storage.Name{{Name: "stored", Type: protocol.Gauge}}}
+	catalog := admit.NewCatalog(100)
+	now := time.UnixMilli(1_764_000_000_000)
+	var n names
+	expect := func(what string, want ...string) {
+		t.Helper()
+		list, err := n.all(t.Context(), store, catalog, now)
+		var got []string
+		for _, one := range list {
+			got = append(got, one.Name+"|"+one.Type.Symbol())
+		}
+		slices.Sort(got)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v, want %v", what, got, err, want)
+		}
+	}
+	expect("at first", "stored|g")
+	intern(t, catalog, "local", protocol.Counter)
+	expect("a new series here", "local|c", "stored|g")
+	intern(t, catalog, "local", protocol.Timer)
+	intern(t, catalog, "local", protocol.Counter, series.Tag{Key: "a", Value: "b"})
+	expect("another type of the name", "local|c", "local|ms", "stored|g")
+	store.list = []storage.Name{{Name: "other", Type: protocol.Set}}
+	expect("before the refresh", "local|c", "local|ms", "stored|g")
+	now = now.Add(namesRefresh + time.Second)
+	expect("after the refresh", "local|c", "local|ms", "other|s")
+	if store.calls != 2 {
+		t.Errorf("the store was asked %d times", store.calls)
+	}
+	now = now.Add(namesRefresh + time.Second)
+	store.err = storage.ErrUnavailable
+	if _, err := n.all(t.Context(), store, catalog, now); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("a store that is away: %v", err)
+	}
+}
+
+func intern(t testing.TB, c *admit.Catalog, name string, typ protocol.Type, tags ...series.Tag) *admit.Series {
+	t.Helper()
+	s, err := c.Intern(series.Key{Name: name, Type: typ, Tags: tags}.Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestParseSelector(t *testing.T) {
+	key := func(name string, typ protocol.Type, env string) series.Key {
+		return series.Key{Name: name, Type: typ, Tags: []series.Tag{{Key: "env", Value: env}, {Key: "http.status", Value: "200"}}}
+	}
+	for _, c := range []struct {
+		selector string
+		types    []protocol.Type
+		key      series.Key
+		want     bool
+	}{
+		{"shop.orders", nil, key("shop.orders", protocol.Counter, "prod"), true},
+		{"shop.orders", nil, key("shop_orders", protocol.Counter, "prod"), false},
+		{`shop.orders{env="prod"}`, nil, key("shop.orders", protocol.Counter, "prod"), true},
+		{`shop.orders{env!="prod"}`, nil, key("shop.orders", protocol.Counter, "prod"), false},
+		{`shop.orders{env=~"p.*d"}`, nil, key("shop.orders", protocol.Counter, "prod"), true},
+		{`shop.orders{env=~"p"}`, nil, key("shop.orders", protocol.Counter, "prod"), false},
+		{`shop.orders{env!~"d.*"}`, nil, key("shop.orders", protocol.Counter, "prod"), true},
+		{`{"shop.orders","http.status"="200"}`, nil, key("shop.orders", protocol.Counter, "prod"), true},
+		{"shop.orders", []protocol.Type{protocol.Counter}, key("shop.orders", protocol.Gauge, "prod"), false},
+		{"shop.orders", []protocol.Type{protocol.Timer, protocol.Histogram}, key("shop.orders", protocol.Histogram, "prod"), true},
+	} {
+		ms, err := ParseSelector(c.selector, c.types...)
+		if err != nil {
+			t.Errorf("%s: %v", c.selector, err)
+			continue
+		}
+		if got := series.MatchAll(ms, c.key); got != c.want {
+			t.Errorf("%s %v on %v %v: %v, want %v", c.selector, c.types, c.key.Type, c.key, got, c.want)
+		}
+	}
+	for _, bad := range []string{"", "sum(x)", "x[5m]", "x offset 5m", "x @ 100", "x @ end()", "1", "x{", `x{env=~"("}`} {
+		if ms, err := ParseSelector(bad); err == nil {
+			t.Errorf("%q selects %v", bad, ms)
+		}
+	}
+}
