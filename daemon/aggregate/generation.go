@@ -184,7 +184,8 @@ func point(id, time int64, kind block.Kind, s *slot) block.Point {
 	return p
 }
 
-// Advance moves the state past the generation: every gauge's last value.
+// Advance moves the state past the generation: every gauge's last value, and
+// every producer's last batch.
 func (g *Generation) Advance(state *State) {
 	type last struct {
 		pos uint64
@@ -212,5 +213,12 @@ func (g *Generation) Advance(state *State) {
 	}
 	for i, l := range gauges {
 		state.Set(i, l.v)
+	}
+	for _, p := range g.Parts {
+		senders := make([]record.Producer, 0, len(p.table.senders))
+		for _, one := range p.table.senders {
+			senders = append(senders, *one)
+		}
+		state.Deliver(senders, p.table.keys)
 	}
 }

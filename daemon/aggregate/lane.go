@@ -74,6 +74,7 @@ func (l *Lane) Fold(pos uint64, b *record.Batch) {
 	}
 	t.values += uint64(len(b.Ordered))
 	t.count(b)
+	t.deliver(b)
 }
 
 func (l *Lane) timed(pos uint64, at int64, s record.Timed) {

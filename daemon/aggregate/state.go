@@ -1,15 +1,74 @@
 package aggregate
 
 import (
+	"cmp"
+	"maps"
 	"math"
+	"slices"
 	"sync"
+
+	"example.com/nexusctl/daemon/record"
 )
 
 // State is what one generation leaves to the next: the last value of every
-// gauge, from which deltas go on. It is part of every checkpoint.
+// gauge, from which deltas go on, and who sent what can be sent again. It is
+// part of every checkpoint.
 type State struct {
 	mu   sync.RWMutex
 	last []float64 // by series index; NaN where the gauge is unknown
+
+	producers map[string]record.Producer
+	keys      []record.Key // by age, oldest first
+}
+
+// KeyLife is how long an idempotency key is remembered, milliseconds; MaxKeys
+// bounds how many are, the newest.
+const (
+	KeyLife = 24 * 60 * 60 * 1000
+	MaxKeys = 1_000_000
+)
+
+// Producers returns what is known of every producer, by rising ID.
+func (s *State) Producers() []record.Producer {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	list := make([]record.Producer, 0, len(s.producers))
+	for _, id := range slices.Sorted(maps.Keys(s.producers)) {
+		list = append(list, s.producers[id])
+	}
+	return list
+}
+
+// Keys returns the idempotency keys, oldest first.
+func (s *State) Keys() []record.Key {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.keys)
+}
+
+// Deliver takes over what a checkpoint knows, or what a generation adds: of a
+// producer that is known the later batch counts, and units add up.
+func (s *State) Deliver(producers []record.Producer, keys []record.Key) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range producers {
+		known := s.producers[p.ID]
+		p.Accepted += known.Accepted
+		p.Rejected += known.Rejected
+		p.Epoch, p.Seq, p.Seen = max(p.Epoch, known.Epoch), max(p.Seq, known.Seq), max(p.Seen, known.Seen)
+		if s.producers == nil {
+			s.producers = map[string]record.Producer{}
+		}
+		s.producers[p.ID] = p
+	}
+	if len(keys) == 0 {
+		return
+	}
+	s.keys = append(s.keys, keys...)
+	slices.SortStableFunc(s.keys, func(a, b record.Key) int { return cmp.Compare(a.At, b.At) })
+	newest := s.keys[len(s.keys)-1].At
+	young := slices.IndexFunc(s.keys, func(k record.Key) bool { return newest-k.At <= KeyLife })
+	s.keys = slices.Clone(s.keys[max(young, len(s.keys)-MaxKeys):])
 }
 
 // NewState returns a state without gauges.

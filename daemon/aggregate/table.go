@@ -48,6 +48,9 @@ type table struct {
 	sets  []*histogram.Set
 	late  map[lateKey]*slot // samples whose own time lies in another bucket
 
+	senders map[string]*record.Producer // of acked sessions: the last batch, and the units of this generation
+	keys    []record.Key
+
 	values uint64 // units folded, the pending term of the ledger
 	counts ledger.Counts
 }
@@ -124,6 +127,26 @@ func (t *table) count(b *record.Batch) {
 	t.counts.Duplicates += b.Duplicates
 }
 
+// deliver keeps who sent the batch, where it can be sent again.
+func (t *table) deliver(b *record.Batch) {
+	if len(b.Session.Producer) > 0 {
+		p := t.senders[string(b.Session.Producer)]
+		if p == nil {
+			if t.senders == nil {
+				t.senders = map[string]*record.Producer{}
+			}
+			p = &record.Producer{ID: string(b.Session.Producer)}
+			t.senders[p.ID] = p
+		}
+		p.Epoch, p.Seq, p.Seen = b.Session.Epoch, b.Session.Seq, b.At
+		p.Accepted += b.Values()
+		p.Rejected += b.Refused()
+	}
+	if b.Claim != (record.Claim{}) {
+		t.keys = append(t.keys, record.Key{Claim: b.Claim, At: b.At, Accepted: b.Values(), Rejected: b.Refused()})
+	}
+}
+
 // release gives the pages back. The table must not be read any more.
 func (t *table) release() {
 	for _, p := range t.pages {
@@ -132,5 +155,5 @@ func (t *table) release() {
 			pagePool.Put(p)
 		}
 	}
-	t.pages, t.hists, t.sets, t.late = nil, nil, nil, nil
+	t.pages, t.hists, t.sets, t.late, t.senders, t.keys = nil, nil, nil, nil, nil, nil
 }

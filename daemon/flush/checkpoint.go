@@ -99,6 +99,7 @@ func checkpoint(g *aggregate.Generation, state *aggregate.State, catalog *admit.
 	state.Each(func(i uint32, v float64) {
 		c.Gauges = append(c.Gauges, record.Gauge{Key: []byte(all[i].Key), Value: v})
 	})
+	c.Producers, c.Keys = state.Producers(), state.Keys()
 	return c
 }
 

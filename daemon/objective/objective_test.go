@@ -56,7 +56,9 @@ func counter(name, status string, pts ...block.Point) query.Series {
 	return query.Series{Key: k, Points: pts}
 }
 
-func inc(at int64, v float64) block.Point { return block.Point{Time: at, Kind: block.Counter, Sum: v, N: 1} }
+func inc(at int64, v float64) block.Point {
+	return block.Point{Time: at, Kind: block.Counter, Sum: v, N: 1}
+}
 
 func compile(t testing.TB, d slo.Definition) slo.Objective {
 	t.Helper()

@@ -18,6 +18,8 @@ const (
 	sectionRejected   = 5
 	sectionShed       = 6
 	sectionDuplicates = 7
+	sectionSession    = 8
+	sectionClaim      = 9
 )
 
 // AppendBatch encodes a batch. Definitions must be at most 2^32 references in
@@ -30,7 +32,8 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 	dst = appendSamples(dst, b.Samples)
 	dst = appendOrdered(dst, b.Ordered)
 	dst = appendTimed(dst, b.Timed)
-	return appendCounts(dst, b)
+	dst = appendCounts(dst, b)
+	return appendDelivery(dst, b)
 }
 
 func appendDefs(dst []byte, b *Batch) []byte {
@@ -122,7 +125,7 @@ func appendCountSection(dst []byte, section byte, n int, count func(int) uint64)
 }
 
 // DecodeBatch decodes what AppendBatch wrote into b, whose memory it reuses.
-// Keys point into src. On an error b is undefined.
+// Keys and the producer point into src. On an error b is undefined.
 func DecodeBatch(src []byte, b *Batch) error {
 	b.Reset()
 	r := reader{b: src}
@@ -178,6 +181,10 @@ func (r *reader) section(section byte, b *Batch) {
 		r.counts(protocol.NumSheds, func(i int, n uint64) { b.Shed[i] = n })
 	case sectionDuplicates:
 		b.Duplicates = r.uvarint()
+	case sectionSession:
+		r.session(&b.Session)
+	case sectionClaim:
+		b.Claim = r.claim()
 	default:
 		r.bad = true
 	}

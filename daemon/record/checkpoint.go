@@ -13,6 +13,9 @@ type Checkpoint struct {
 	Mark     Mark   // the one that opened the generation at Position
 	Lanes    []LaneDict
 	Gauges   []Gauge
+
+	Producers []Producer // by rising ID
+	Keys      []Key      // by age, oldest first
 }
 
 // LaneDict is one lane's references, numbered from 0.
@@ -27,7 +30,7 @@ type Gauge struct {
 	Value float64
 }
 
-const checkpointMagic = "NXCKPT01"
+const checkpointMagic = "NXCKPT02"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -51,6 +54,8 @@ func AppendCheckpoint(dst []byte, c *Checkpoint) []byte {
 	for _, g := range c.Gauges {
 		dst = appendKeyed(dst, g.Key, g.Value)
 	}
+	dst = appendProducers(dst, c.Producers)
+	dst = appendKeys(dst, c.Keys)
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
 }
 
@@ -91,6 +96,7 @@ func DecodeCheckpoint(b []byte) (*Checkpoint, error) {
 		_, g.Value = r.value()
 		c.Gauges = append(c.Gauges, g)
 	}
+	c.Producers, c.Keys = r.producers(), r.keys()
 	if r.bad || len(r.b) != 0 {
 		return nil, fmt.Errorf("%w: checkpoint", ErrMalformed)
 	}

@@ -11,6 +11,9 @@ func sampleCheckpoint() *Checkpoint {
 		Position: 123456, Mark: Mark{Generation: 7, Bucket: 1_700_000_000_000, At: 1_700_000_000_001},
 		Lanes:  []LaneDict{{Lane: 0, Defs: []Def{{Rate: 1, Key: []byte("a")}, {Rate: 0.3, Key: []byte("b")}}}, {Lane: 3}},
 		Gauges: []Gauge{{Key: []byte("g"), Value: -2.5}},
+
+		Producers: []Producer{{ID: "p-1", Epoch: 3, Seq: 99, Accepted: 1000, Rejected: 1, Seen: 1_700_000_000_000}, {ID: "q"}},
+		Keys:      []Key{{Claim: Claim{Hash: [16]byte{1}, Body: [16]byte{15: 2}}, At: 1_700_000_000_000, Accepted: 5, Rejected: 2}},
 	}
 }
 

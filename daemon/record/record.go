@@ -62,6 +62,10 @@ type Batch struct {
 	Rejected   [protocol.NumReasons]uint32
 	Shed       [protocol.NumSheds]uint64
 	Duplicates uint64
+
+	// Who sent the batch, where it can be sent again.
+	Session Session
+	Claim   Claim
 }
 
 // Def names a series for a lane. Key is canonical (package series); Rate is
@@ -119,7 +123,8 @@ func (b *Batch) Refused() (n uint64) {
 
 // Empty reports that there is nothing to log.
 func (b *Batch) Empty() bool {
-	return len(b.Defs) == 0 && b.Values() == 0 && b.Refused() == 0 && b.Duplicates == 0
+	return len(b.Defs) == 0 && b.Values() == 0 && b.Refused() == 0 && b.Duplicates == 0 &&
+		len(b.Session.Producer) == 0 && b.Claim == (Claim{})
 }
 
 // Mark closes a generation and opens the next.

@@ -58,6 +58,7 @@ func NewFolder(c *record.Checkpoint, catalog *admit.Catalog, o aggregate.Options
 		}
 		f.state.Set(s.Index, g.Value)
 	}
+	f.state.Deliver(c.Producers, c.Keys)
 	return f, nil
 }
 

@@ -207,4 +207,3 @@ func TestTracerWithoutEndpoint(t *testing.T) {
 		t.Error("the handler is wrapped for nobody")
 	}
 }
-
