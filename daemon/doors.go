@@ -18,6 +18,7 @@ func (d *Daemon) openDoors() error {
 	c := d.config
 	d.doors = ingest.New(d.lanes, ingest.Options{
 		MaxLine: int(c.Ingest.MaxLine), MaxConnections: c.Server.MaxConnections, Logger: d.component("ingest"),
+		Log:   d.log,
 		Taken: func(took time.Duration) { d.ingested.Took(d.now(), took) },
 	})
 	d.api = d.routes()
@@ -127,7 +128,7 @@ func (d *Daemon) httpServer() *http.Server {
 func (d *Daemon) routes() *api.Server {
 	return api.New(api.Options{
 		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready,
-		Overview: d.Overview, Objectives: d.objectives, Observe: d.requests.Observe,
+		Overview: d.Overview, Objectives: d.objectives, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
 		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
 		Limits: limits(&d.config.Ingest), Now: d.now,
 	})

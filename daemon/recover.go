@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/flush"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/ledger"
@@ -120,6 +121,7 @@ func (d *Daemon) startLanes(start lane.Start, crash uint64) {
 	d.lanes = lane.New(lane.Options{
 		Lanes: d.config.Lanes(), Log: d.log, Catalog: d.catalog, Page: d.page, Limits: limits(&d.config.Ingest), Fold: d.foldOptions(),
 		MaxAliases: 2 * d.config.Ingest.MaxSeries, Logger: d.component("lane"), Now: d.now, Tracer: d.tracer,
+		Deliveries: delivery.NewRegistry(delivery.DefaultLimits(), start.State.Producers(), start.State.Keys()),
 	}, start)
 	d.loop.Queue = d.lanes.Collector()
 	if crash > 0 {

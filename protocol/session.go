@@ -62,6 +62,9 @@ type OK struct {
 	Last   uint64
 	Window int
 	Caps   []string
+	// Accepted and Rejected are the producer's units over all its batches, so
+	// that a client whose last ACK was lost can still count.
+	Accepted, Rejected uint64
 }
 
 // BatchHead precedes a payload of Bytes bytes with the CRC32C.
@@ -165,7 +168,7 @@ func validProducer(s string) bool {
 
 // AppendOK renders the line.
 func AppendOK(dst []byte, o OK) []byte {
-	dst = fmt.Appendf(dst, "OK writer=%s last=%d window=%d", o.Writer, o.Last, o.Window)
+	dst = fmt.Appendf(dst, "OK writer=%s last=%d window=%d accepted=%d rejected=%d", o.Writer, o.Last, o.Window, o.Accepted, o.Rejected)
 	if len(o.Caps) > 0 {
 		dst = fmt.Appendf(dst, " caps=%s", strings.Join(o.Caps, ","))
 	}
@@ -256,7 +259,11 @@ func parseOK(words [][]byte) (Reply, error) {
 	if err != nil || window == 0 || window > 1<<20 || f["writer"] == "" {
 		return Reply{}, fmt.Errorf("%w: OK", ErrSession)
 	}
-	return Reply{OK: &OK{Writer: f["writer"], Last: last, Window: int(window), Caps: list(f["caps"])}}, nil
+	o := OK{Writer: f["writer"], Last: last, Window: int(window), Caps: list(f["caps"])}
+	// The totals may be absent: only a client that lost an ACK needs them.
+	o.Accepted, _ = number(f, "accepted")
+	o.Rejected, _ = number(f, "rejected")
+	return Reply{OK: &o}, nil
 }
 
 func parseAck(words [][]byte) (Reply, error) {

@@ -14,6 +14,7 @@ import (
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/query"
+	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/api"
 )
@@ -25,6 +26,8 @@ type Options struct {
 	Engine     *query.Engine
 	Ledger     func(context.Context) (ledger.Statement, error)
 	Objectives Objectives
+	// Durable waits until the log is durable up to a position.
+	Durable func(context.Context, wal.Position) error
 	// Overview answers for the whole daemon at one glance.
 	Overview func(context.Context) (api.Overview, error)
 	// Observe, where set, is told of every answered request: the pattern of

@@ -22,14 +22,21 @@ type body struct {
 	accepted int
 	rejected []api.Rejection
 	refused  int
+	delivery *lane.Delivery // where the request has an idempotency key
+	log      wal.Position
 	err      error
 	done     chan struct{}
 }
 
-func (b *body) Take(t *lane.Taker) { b.take(b, t) }
+func (b *body) Take(t *lane.Taker) {
+	if b.delivery != nil {
+		t.Deliver(b.delivery)
+	}
+	b.take(b, t)
+}
 
-func (b *body) Done(_ wal.Position, err error) {
-	b.err = err
+func (b *body) Done(log wal.Position, err error) {
+	b.log, b.err = log, err
 	close(b.done)
 }
 
@@ -44,13 +51,25 @@ func (b *body) note(index int, m *protocol.Metric, f protocol.Fault) {
 	}
 }
 
-// submit runs the units on a lane and answers with the verdicts.
-func (s *Server) submit(w http.ResponseWriter, r *http.Request, take func(b *body, t *lane.Taker)) {
-	b := &body{take: take, done: make(chan struct{}), rejected: []api.Rejection{}}
+// submit runs the units on a lane and answers with the verdicts. A request with
+// an idempotency key is answered when it is durable.
+func (s *Server) submit(w http.ResponseWriter, r *http.Request, data []byte, take func(b *body, t *lane.Taker)) {
+	d, p := claim(r, data)
+	if p != nil {
+		s.problem(w, r, *p)
+		return
+	}
+	b := &body{take: take, delivery: d, done: make(chan struct{}), rejected: []api.Rejection{}}
 	s.opts.Lanes.Submit(s.opts.Lanes.Assign(), b)
 	<-b.done
+	if b.err == nil && d != nil {
+		b.err = s.opts.Durable(r.Context(), b.log)
+	}
 	if b.err != nil {
 		s.fail(w, r, b.err)
+		return
+	}
+	if d != nil && s.settled(w, r, d) {
 		return
 	}
 	s.answer(w, r, verdictStatus(b.accepted, b.refused), api.IngestResult{Accepted: b.accepted, Rejected: b.rejected})
@@ -82,9 +101,9 @@ func (s *Server) postMetrics(w http.ResponseWriter, r *http.Request) {
 	}
 	switch kind {
 	case "", "application/json", "application/x-ndjson", "application/x-www-form-urlencoded":
-		s.submit(w, r, func(b *body, t *lane.Taker) { takeObjects(b, t, data) })
+		s.submit(w, r, data, func(b *body, t *lane.Taker) { takeObjects(b, t, data) })
 	case "text/plain":
-		s.submit(w, r, func(b *body, t *lane.Taker) { takeLines(b, t, data) })
+		s.submit(w, r, data, func(b *body, t *lane.Taker) { takeLines(b, t, data) })
 	default:
 		s.problem(w, r, api.Problem{Status: http.StatusUnsupportedMediaType, Title: "Unsupported media type", Detail: "The body's type is not one this route reads.",
 			Field: "Content-Type", Fix: "Send application/json, application/x-ndjson or text/plain."})
@@ -154,7 +173,7 @@ func (s *Server) postForm(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, *p)
 		return
 	}
-	s.submit(w, r, func(b *body, t *lane.Taker) {
+	s.submit(w, r, line, func(b *body, t *lane.Taker) {
 		m, f := t.Text(line)
 		b.note(0, m, f)
 	})

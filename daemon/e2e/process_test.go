@@ -51,7 +51,13 @@ type process struct {
 // start runs `nexusctl daemon` and waits until it is ready.
 func start(t *testing.T, dataDir, storage string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, addr: freeAddr(t), logs: new(lockedBuffer)}
+	return startAt(t, freeAddr(t), dataDir, storage, args...)
+}
+
+// startAt is start at an address that clients know already.
+func startAt(t *testing.T, addr, dataDir, storage string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, addr: addr, logs: new(lockedBuffer)}
 	args = append([]string{"daemon", "--listen", p.addr, "--data-dir", dataDir, "--storage", storage}, args...)
 	p.cmd = exec.Command(binary, args...)
 	p.cmd.Stderr, p.cmd.Stdout = p.logs, p.logs

@@ -63,6 +63,9 @@ func (l *Loop) Run(ctx context.Context) error {
 // has failed over to a copy that lags: what it misses is read back from the
 // log first.
 func (l *Loop) flush(ctx context.Context, g *aggregate.Generation) error {
+	if err := l.Source.Log.WaitSynced(ctx, wal.Position(g.To)); err != nil {
+		return err // a store ahead of its log could never be brought together with it
+	}
 	for {
 		c, err := l.Flusher.Flush(ctx, g, l.Queue.State())
 		var at *storage.PositionError
@@ -96,6 +99,9 @@ func (l *Loop) LastCheckpoint() error {
 // refold reads generations back from the log and flushes each.
 func (l *Loop) refold(ctx context.Context, after, upTo wal.Position, settle func(Committed)) error {
 	started := time.Now()
+	if err := l.Source.Log.WaitSynced(ctx, upTo); err != nil {
+		return err
+	}
 	_, err := l.Source.Generations(ctx, after, upTo, func(g *aggregate.Generation, state *aggregate.State) error {
 		c, err := l.Flusher.Flush(ctx, g, state)
 		if err != nil {

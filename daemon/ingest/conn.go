@@ -52,49 +52,50 @@ func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
 // handed to the HTTP server, which then owns it.
 func (c *conn) serve() (handed bool) {
 	for {
-		k := chunks.Get().(*chunk)
-		n, err := c.read(k)
-		if n > 0 && c.speech == undecided {
-			if handed, done := c.decide(k, n); done {
-				return handed
-			}
-		} else if n > 0 {
-			c.cut(k, n)
-		} else {
-			chunks.Put(k)
-		}
+		k, n, err := c.read()
 		if err != nil {
 			c.end(err)
 			return false
 		}
+		if c.speech != undecided {
+			c.cut(k, n)
+		} else if handed, done := c.decide(k, n); done {
+			return handed
+		}
 	}
 }
 
-// read fills the chunk behind the carried line. The buffer is lent inside the
-// readiness callback's scope only in effect: a connection that has nothing to
-// read gives it back before it waits.
-func (c *conn) read(k *chunk) (n int, err error) {
+// read waits until there is something to read and returns it in a chunk, behind
+// the carried line. A connection that has nothing to read gives the buffer back
+// before it waits.
+func (c *conn) read() (k *chunk, n int, err error) {
 	if c.server.draining() {
 		if err := c.net.SetReadDeadline(time.Now().Add(drainPause)); err != nil {
-			return 0, err
+			return nil, 0, err
 		}
 	}
-	have := copy(k.buf[:], c.carry)
+	have := 0
 	rerr := c.raw.Read(func(fd uintptr) bool {
-		n, err = readSocket(int(fd), k.buf[have:])
+		k = chunks.Get().(*chunk)
+		have = copy(k.buf[:], c.carry)
+		if n, err = readSocket(int(fd), k.buf[have:]); err == nil && n > 0 {
+			return true
+		}
+		chunks.Put(k)
+		k = nil
 		return err != syscall.EAGAIN
 	})
 	switch {
 	case rerr != nil:
-		return 0, rerr
+		return nil, 0, rerr
 	case err != nil:
-		return 0, os.NewSyscallError("read", err)
+		return nil, 0, os.NewSyscallError("read", err)
 	case n == 0:
-		return 0, io.EOF
+		return nil, 0, io.EOF
 	}
 	k.arrived = time.Now()
 	c.server.stats.Bytes.Add(uint64(n))
-	return have + n, nil
+	return k, have + n, nil
 }
 
 func readSocket(fd int, b []byte) (int, error) {
@@ -116,6 +117,11 @@ func (c *conn) decide(k *chunk, n int) (handed, done bool) {
 		first := bytes.Clone(k.buf[:n])
 		chunks.Put(k)
 		return c.server.handToHTTP(c.net, first), true
+	case acked:
+		first := bytes.Clone(k.buf[:n])
+		chunks.Put(k)
+		c.serveSession(first)
+		return false, true
 	case foreign:
 		c.refuse(k, protocol.WrongProtocol)
 		c.answer("this port speaks nexusctl lines and HTTP, not " + name + "\n")

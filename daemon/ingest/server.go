@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"example.com/nexusctl/daemon/lane"
 )
 
@@ -30,6 +32,7 @@ type Lanes interface {
 type Stats struct {
 	Accepted atomic.Uint64 // connections taken in all
 	Active   atomic.Int64  // connections open now
+	Sessions atomic.Int64  // acked sessions open now
 	Packets  atomic.Uint64
 	Bytes    atomic.Uint64 // read from streams and datagrams, HTTP's left out
 	Panics   atomic.Uint64
@@ -42,6 +45,7 @@ type Options struct {
 	MaxLine        int // bytes
 	MaxConnections int
 	Logger         *slog.Logger
+	Log            Log // for acked sessions
 	// Taken, where set, is told how long each chunk took from its last byte to
 	// logged and folded. It runs on the lane and must not wait.
 	Taken func(time.Duration)
@@ -51,6 +55,7 @@ type Options struct {
 type Server struct {
 	lanes   Lanes
 	opts    Options
+	batches *semaphore.Weighted // bytes of sessions' payloads
 	maxLine atomic.Int64
 	maxOpen atomic.Int64
 	http    *handover
@@ -65,7 +70,7 @@ type Server struct {
 
 // New returns a server without listeners.
 func New(lanes Lanes, o Options) *Server {
-	s := &Server{lanes: lanes, opts: o, http: newHandover(), open: map[net.Conn]struct{}{}}
+	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), http: newHandover(), open: map[net.Conn]struct{}{}}
 	s.SetLimits(o.MaxLine, o.MaxConnections)
 	return s
 }

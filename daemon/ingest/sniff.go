@@ -1,6 +1,10 @@
 package ingest
 
-import "bytes"
+import (
+	"bytes"
+
+	"example.com/nexusctl/protocol"
+)
 
 // speech is what a connection's first bytes say it speaks.
 type speech int
@@ -9,6 +13,7 @@ const (
 	undecided speech = iota // the bytes so far could become several
 	lines                   // text or JSON lines
 	http                    // HTTP/1.1 or HTTP/2 without TLS
+	acked                   // a session that gets acknowledgements
 	framed                  // four bytes of length, little endian, before each packet of lines
 	foreign                 // something this port does not speak
 )
@@ -43,7 +48,10 @@ func sniff(b []byte, frames bool) (s speech, name string) {
 			return s, ""
 		}
 	}
-	open := false
+	open := bytes.HasPrefix([]byte(protocol.SessionStart), b)
+	if bytes.HasPrefix(b, []byte(protocol.SessionStart)) {
+		return acked, ""
+	}
 	for _, start := range httpStarts {
 		switch {
 		case bytes.HasPrefix(b, start):
@@ -67,15 +75,15 @@ func sniff(b []byte, frames bool) (s speech, name string) {
 }
 
 // sniffFrame tells a length prefix from text: no line holds a NUL, and every
-// permitted length has one in its upper bytes.
+// permitted length has one in its upper bytes. The lower bytes tell nothing: a
+// length may look like a line feed.
 func sniffFrame(b []byte) speech {
-	if len(b) < 4 {
-		if bytes.IndexByte(b, '\n') >= 0 {
-			return lines
-		}
+	switch {
+	case len(b) > 2 && b[2] > maxPacket>>16:
+		return lines
+	case len(b) < 4:
 		return undecided
-	}
-	if b[3] == 0 && b[2] <= maxPacket>>16 {
+	case b[3] == 0:
 		return framed
 	}
 	return lines

@@ -20,6 +20,7 @@ import (
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/record"
 	"example.com/nexusctl/protocol"
@@ -49,6 +50,8 @@ type Options struct {
 	Logger     *slog.Logger
 	Now        func() time.Time // default time.Now
 	Tracer     Tracer           // may be nil
+	// Deliveries decides on what can be sent again; nil where nothing can.
+	Deliveries *delivery.Registry
 }
 
 // Start is where recovery left off: the mark that opened the current
@@ -126,7 +129,10 @@ func (s *Set) Queue() float64 {
 
 // SetLimits changes what every lane holds its lines to, from its next job on.
 func (s *Set) SetLimits(ctx context.Context, l protocol.Limits) error {
-	return s.ask(ctx, func(w *worker) { w.taker.parser.SetLimits(l) })
+	return s.ask(ctx, func(w *worker) {
+		w.taker.parser.SetLimits(l)
+		w.taker.maxLine = l.MaxLine
+	})
 }
 
 // Assign picks the lane for a new connection, in turn. All of a connection's

@@ -11,8 +11,12 @@ import (
 	"example.com/nexusctl/protocol/histogram"
 )
 
-// maxBatch bounds the samples of one record; a larger intake is split.
-const maxBatch = 64 << 10
+// maxBatch bounds the samples of one record, and maxDefs the bytes of its
+// definitions, so that it fits a frame of the log; a larger intake is split.
+const (
+	maxBatch = 64 << 10
+	maxDefs  = 4 << 20
+)
 
 // Taker takes the units of one job: it decides on each and gathers what was
 // accepted into the batch that will be logged. It belongs to its lane's
@@ -20,6 +24,7 @@ const maxBatch = 64 << 10
 type Taker struct {
 	lane    *worker
 	parser  *protocol.Parser
+	maxLine int // of the parser's limits
 	batch   record.Batch
 	kinds   []refKind // by reference
 	turning []*admit.Series
@@ -27,6 +32,10 @@ type Taker struct {
 	// ordered ones, which only the open generation's bucket tells.
 	replace bool
 	own     uint64 // the batch's values that are the daemon's own
+	defined int    // bytes of the batch's definitions
+
+	delivery *Delivery // where the job can be sent again
+	opening  *Opening
 }
 
 // refKind is what the quick path must know of a reference.
@@ -88,7 +97,7 @@ func (t *Taker) Shed(why protocol.Shed, n uint64) { t.batch.Shed[why] += n }
 // other line.
 func (t *Taker) quick(line []byte) bool {
 	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 || line[0] == '{' {
+	if colon <= 0 || line[0] == '{' || len(line) > t.maxLine {
 		return false
 	}
 	bar := bytes.IndexByte(line[colon+1:], '|')
@@ -140,6 +149,7 @@ func (t *Taker) define(a admit.Admission) {
 		t.batch.FirstRef = a.Ref
 	}
 	t.batch.Defs = append(t.batch.Defs, a.Def)
+	t.defined += len(a.Def.Key)
 	kind := refKind{typ: a.Series.Type}
 	if kind.typ == protocol.Gauge {
 		kind.ordered = a.Series
@@ -237,7 +247,10 @@ func (t *Taker) remember(m *protocol.Metric, a admit.Admission, line []byte) {
 }
 
 func (t *Taker) splitFull() {
-	if len(t.batch.Samples)+len(t.batch.Timed)+len(t.batch.Ordered) >= maxBatch {
+	if t.whole() {
+		return
+	}
+	if len(t.batch.Samples)+len(t.batch.Timed)+len(t.batch.Ordered) >= maxBatch || t.defined >= maxDefs {
 		t.lane.commit()
 	}
 }

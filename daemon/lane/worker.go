@@ -80,7 +80,7 @@ func newWorker(number int, s *Set, m record.Mark) *worker {
 		jobs:     make(chan Job, queueLength),
 		mail:     make(chan func(), queueLength),
 	}
-	w.taker = Taker{lane: w, parser: protocol.NewParser(s.opts.Limits)}
+	w.taker = Taker{lane: w, parser: protocol.NewParser(s.opts.Limits), maxLine: s.opts.Limits.MaxLine}
 	return w
 }
 
@@ -157,6 +157,7 @@ func (w *worker) take(j Job) {
 		if r := recover(); r != nil {
 			w.set.panics.Add(1)
 			w.lastError = &PanicError{Value: r}
+			w.taker.abandon()
 			w.set.opts.Logger.Error("panic in a job was contained", "lane", w.number, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
@@ -166,22 +167,34 @@ func (w *worker) take(j Job) {
 // commit logs and folds what the taker has gathered.
 func (w *worker) commit() {
 	t, b := &w.taker, &w.taker.batch
-	if b.Empty() {
+	if t.idle() {
 		return
 	}
 	b.Lane, b.At = uint32(w.number), w.set.opts.Now().UnixMilli()
 	units := b.Values() - t.own + b.Refused()
-	w.received.Add(units)
-	w.encoded = record.AppendBatch(w.encoded[:0], b)
+	again := t.delivery != nil || t.opening != nil
+	if !again {
+		w.received.Add(units)
+		w.encoded = record.AppendBatch(w.encoded[:0], b)
+	}
 	var mark record.Mark
-	span, err := w.set.log.Append(func(wal.Position) []byte {
+	var nothingAt wal.Position // where the log ended, had there been something for it
+	nothing := false
+	span, err := w.set.log.Append(func(at wal.Position) []byte {
 		mark = w.set.order.mark
-		return w.place()
+		payload := w.place(units)
+		nothing, nothingAt = payload == nil, at
+		return payload
 	})
-	if err != nil {
+	switch {
+	case nothing:
+		w.logged = nothingAt // behind whatever was repeated, on whichever lane
+	case err != nil:
 		w.lastError = err
-		w.shed(units)
-	} else {
+		if !again { // who can send it again will
+			w.shed(units)
+		}
+	default:
 		w.logged = span.To
 		if w.timing != nil {
 			w.timing.Logged = time.Now()
@@ -195,7 +208,8 @@ func (w *worker) commit() {
 	}
 	b.Reset()
 	t.turning = t.turning[:0]
-	t.replace, t.own = false, 0
+	t.replace, t.own, t.defined = false, 0, 0
+	t.delivery, t.opening = nil, nil
 	if w.fold.Crowded() {
 		w.set.hurry()
 	}
@@ -203,8 +217,9 @@ func (w *worker) commit() {
 
 // place runs under the log's lock: it settles what depends on the batch's
 // place in the log and returns the record.
-func (w *worker) place() []byte {
+func (w *worker) place(units uint64) []byte {
 	t, o := &w.taker, w.set.order
+	again := t.delivery != nil || t.opening != nil
 	moved := false
 	if o.epoch.Load() != w.epoch {
 		moved = t.moveSamples()
@@ -212,11 +227,18 @@ func (w *worker) place() []byte {
 	if t.replace {
 		moved = t.moveTimed(o.mark.Bucket, w.set.opts.Fold.Resolution) || moved
 	}
-	o.becomeOrdered(t.turning)
-	w.epoch = o.epoch.Load()
-	if moved {
+	if again {
+		if !w.settle(units) {
+			w.epoch = o.epoch.Load()
+			return nil
+		}
+	} else if moved {
 		w.encoded = record.AppendBatch(w.encoded[:0], &t.batch)
 	}
+	if len(t.batch.Ordered) > 0 { // a batch that is not taken turns nothing
+		o.becomeOrdered(t.turning)
+	}
+	w.epoch = o.epoch.Load()
 	o.ordered.Apply(&t.batch, func(ref uint32) uint32 { return w.admit.Series(ref).Index })
 	return w.encoded
 }
