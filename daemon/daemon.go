@@ -24,6 +24,7 @@ import (
 	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/api"
 	"example.com/nexusctl/daemon/config"
+	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/flush"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/lane"
@@ -56,16 +57,18 @@ type Daemon struct {
 	book    *ledger.Book
 	head    *query.Head
 	lanes   *lane.Set
-	loop    *flush.Loop
-	reader  *query.Reader
-	engine  *query.Engine
-	doors   *ingest.Server
-	api     *api.Server
-	http    *http.Server
-	maint   *maint.Maintainer
-	addr    net.Addr
-	started time.Time
-	version string
+
+	deliveries *delivery.Registry
+	loop       *flush.Loop
+	reader     *query.Reader
+	engine     *query.Engine
+	doors      *ingest.Server
+	api        *api.Server
+	http       *http.Server
+	maint      *maint.Maintainer
+	addr       net.Addr
+	started    time.Time
+	version    string
 
 	requests   *telemetry.Requests
 	ingested   *telemetry.Timer

@@ -58,6 +58,10 @@ func (d *Daemon) measures() []telemetry.Measure {
 	doors, flusher := d.doors.Stats(), d.loop.Flusher.Stats()
 	return []telemetry.Measure{
 		telemetry.Gauge("nexus_connections_active", "Connections open now.", func() float64 { return float64(doors.Active.Load()) }),
+		telemetry.Gauge("nexus_sessions_active", "Acked sessions open now.", func() float64 { return float64(doors.Sessions.Load()) }),
+		telemetry.Gauge("nexus_producers", "Producers of acked sessions that are remembered.", func() float64 { return float64(d.deliveries.Stats().Producers) }),
+		telemetry.Gauge("nexus_idempotency_keys", "Idempotency keys that are remembered.", func() float64 { return float64(d.deliveries.Stats().Keys) }),
+		telemetry.Counter("nexus_idempotency_keys_forgotten_total", "Idempotency keys that went before their time, because there were too many.", func() float64 { return float64(d.deliveries.Stats().Forgotten) }),
 		telemetry.Counter("nexus_connections_total", "Connections accepted.", func() float64 { return float64(doors.Accepted.Load()) }),
 		telemetry.Counter("nexus_connections_turned_away_total", "Connections closed at the limit server.max_connections.", func() float64 { return float64(doors.Turned.Load()) }),
 		telemetry.Counter("nexus_ingest_bytes_total", "Bytes read from streams and datagrams, and of HTTP bodies that brought metrics.", func() float64 { return float64(doors.Bytes.Load() + d.api.Stats().Bytes.Load()) }),

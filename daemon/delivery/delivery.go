@@ -63,7 +63,7 @@ type Registry struct {
 	producers map[string]*producer
 	keys      map[[16]byte]record.Key
 	order     []record.Key // by age, oldest first
-	forgotten uint64     // keys that went before their time
+	forgotten uint64       // keys that went before their time
 }
 
 // producer is one producer's history, and the session that holds it now.
@@ -205,7 +205,9 @@ func (r *Registry) judgeBatch(c *Claim) Verdict {
 	return Verdict{}
 }
 
-func (r *Registry) over(k record.Key, now int64) bool { return now-k.At > r.limits.KeyLife.Milliseconds() }
+func (r *Registry) over(k record.Key, now int64) bool {
+	return now-k.At > r.limits.KeyLife.Milliseconds()
+}
 
 // remember keeps a key, and forgets those whose time is over or that are too
 // many.

@@ -91,7 +91,7 @@ func TestAckedKills(t *testing.T) {
 				t.Fatalf("producer %d: %v", s.id, err)
 			}
 			st := s.session.Stats()
-			if want := uint64(s.batches*(lines+1)); st.Accepted != want || st.Rejected != uint64(s.bad) || st.Acked != uint64(s.batches) {
+			if want := uint64(s.batches * (lines + 1)); st.Accepted != want || st.Rejected != uint64(s.bad) || st.Acked != uint64(s.batches) {
 				t.Errorf("producer %d sent %d batches, %d good and %d bad lines; it has %+v", s.id, s.batches, want, s.bad, st)
 			}
 			sum += s.sum

@@ -45,7 +45,7 @@ var openings = []struct {
 	{"\x16\x03\x01\x02\x00\x01\x00", foreign, foreign},
 	{"\x16", undecided, undecided},
 	{"\x16\x04", lines, undecided},
-	{"HE", undecided, undecided}, {"HEL", undecided, lines}, {"HEX:1|c", lines, lines},
+	{"HE", undecided, undecided}, {"HEL", undecided, undecided}, {"HEX:1|c", lines, lines},
 	{"SSH-2.0-OpenSSH\r\n", foreign, foreign},
 	{"SSH", undecided, undecided},
 	{"SSH:1|c", lines, lines},
