@@ -48,11 +48,13 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 		Commands: withUsageFaults([]*cli.Command{
 			initCommand(),
 			daemonCommand(),
+			topCommand(),
 			sloCommand(),
 			sendCommand(),
 			queryCommand(),
 			ledgerCommand(),
 			loadgenCommand(),
+			benchCommand(),
 			migrateCommand(),
 			configCommand(),
 			healthCheckCommand(),

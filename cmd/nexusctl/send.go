@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/urfave/cli/v2"
 
 	"example.com/nexusctl/protocol"
@@ -19,16 +21,23 @@ func sendCommand() *cli.Command {
 		Usage:     "send metric lines to a daemon",
 		ArgsUsage: "[LINE …]",
 		Description: `Sends the lines given, or those on standard input, over TCP. Each is checked
-first; a malformed one is named, not sent, and makes the exit code 1.
+first; a malformed one is named, not sent, and makes the exit code 1. With --ack
+the command ends when the daemon has acknowledged every line as durable, over
+reconnects and restarts of the daemon; each counts once.
 
 Examples:
    nexusctl send 'deploys:1|c|#env:prod'
    nexusctl send 'queue.depth:12|g' 'request.time:3.4|ms'
    nexusctl send '{"name":"temperature","value":21.5}'
-   cat metrics.txt | nexusctl send`,
+   cat metrics.txt | nexusctl send
+   cat metrics.txt | nexusctl send --ack --producer nightly-import`,
 		Flags: []cli.Flag{
 			serverFlag(),
 			&cli.BoolFlag{Name: "raw", Usage: "send the lines as they are, unchecked"},
+			&cli.BoolFlag{Name: "ack", Usage: "wait until every line is durable"},
+			&cli.StringFlag{Name: "producer", Usage: "with --ack: the `NAME` to send under (default: one of its own)"},
+			&cli.Uint64Flag{Name: "epoch", Usage: "with --ack: shut out every older epoch of the name (default: the time)"},
+			&cli.DurationFlag{Name: "give-up", Usage: "with --ack: fail after this time without the daemon", Value: time.Minute},
 		},
 		Action: send,
 	}
@@ -41,7 +50,7 @@ func send(c *cli.Context) error {
 	}
 	ctx, stop := interruptible(c.Context)
 	defer stop()
-	conn, err := client.Dial(ctx, h.Addr())
+	conn, err := openLines(ctx, c, h.Addr())
 	if err != nil {
 		return err
 	}
@@ -57,6 +66,9 @@ func send(c *cli.Context) error {
 	if err := s.finish(); err != nil {
 		return err
 	}
+	if acked, ok := conn.(*ackedLines); ok {
+		return acked.report(c.App.Writer, s.refused)
+	}
 	if _, err := fmt.Fprintf(c.App.Writer, "sent %d lines, %d values\n", s.lines, s.values); err != nil {
 		return err
 	}
@@ -66,9 +78,56 @@ func send(c *cli.Context) error {
 	return nil
 }
 
+// openLines connects as the flags ask.
+func openLines(ctx context.Context, c *cli.Context, addr string) (io.WriteCloser, error) {
+	if !c.Bool("ack") {
+		return client.Dial(ctx, addr)
+	}
+	o := client.SessionOptions{Addr: addr, Producer: c.String("producer"), Epoch: c.Uint64("epoch"), GiveUp: c.Duration("give-up")}
+	if o.Producer == "" {
+		o.Producer = "send-" + uuid.NewString()
+	}
+	if o.Epoch == 0 {
+		o.Epoch = uint64(time.Now().UnixMilli())
+	}
+	s, err := client.OpenSession(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return &ackedLines{ctx: ctx, session: s}, nil
+}
+
+// ackedLines is a session as a stream: each write is a batch.
+type ackedLines struct {
+	ctx     context.Context
+	session *client.Session
+}
+
+func (a *ackedLines) Write(lines []byte) (int, error) {
+	if err := a.session.Send(a.ctx, lines); err != nil {
+		return 0, fmt.Errorf("send a batch: %w", err)
+	}
+	return len(lines), nil
+}
+
+// Close waits until everything is durable.
+func (a *ackedLines) Close() error { return a.session.Close(a.ctx) }
+
+// report says what the daemon has acknowledged.
+func (a *ackedLines) report(w io.Writer, refused int) error {
+	st := a.session.Stats()
+	if _, err := fmt.Fprintf(w, "acknowledged %d batches: %d values accepted, %d lines rejected\n", st.Acked, st.Accepted, st.Rejected); err != nil {
+		return err
+	}
+	if n := uint64(refused) + st.Rejected; n > 0 {
+		return fmt.Errorf("%d lines were malformed", n)
+	}
+	return nil
+}
+
 // sending checks and sends lines, and keeps the first error.
 type sending struct {
-	conn                   *client.Lines
+	conn                   io.WriteCloser
 	report                 io.Writer
 	raw                    bool
 	parser                 *protocol.Parser
