@@ -80,6 +80,10 @@ func (d *Daemon) replay(ctx context.Context, source *replay.Source, after wal.Po
 	if err != nil {
 		return start, flushed, fmt.Errorf("mark the restart: %w", err)
 	}
+	// A store ahead of its log could never be brought together with it again.
+	if err := d.log.WaitSynced(ctx, span.To); err != nil {
+		return start, flushed, fmt.Errorf("mark the restart: %w", err)
+	}
 	last, err := folder.Record(payload, span)
 	if err != nil {
 		return start, flushed, fmt.Errorf("recovery: %w", err)

@@ -36,16 +36,13 @@ func NewParser(l Limits) *Parser {
 func (p *Parser) SetLimits(l Limits) { p.limits = l }
 
 // Line reads one line of either language: an object where the first byte after
-// blanks is '{', text otherwise. line holds no LF; one trailing CR is stripped.
-// Blank lines are no units and are for the caller to skip; here they are
+// blanks is '{', text otherwise. line holds neither LF nor the CR before
+// it: NextLine takes both away. Blank lines are no units and are for the caller to skip; here they are
 // rejected as Syntax.
 //
 // The Metric is the Parser's and valid until its next call; it is nil where the
 // line is refused. A Fault whose Reason is Accepted is none.
 func (p *Parser) Line(line []byte) (*Metric, Fault) {
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
 	for _, c := range line {
 		if c == ' ' || c == '\t' {
 			continue

@@ -272,8 +272,7 @@ func TestLineTellsTextFromJSON(t *testing.T) {
 	p := newTestParser()
 	cases := []struct{ line, want string }{
 		{"a:1|c", "a c 1"},
-		{"a:1|c\r", "a c 1"},
-		{"a:1|c\r\r", "!control_char"},
+		{"a:1|c\r", "!control_char"},
 		{`{"name":"a","value":1}`, "a g 1"},
 		{" \t{\"name\":\"a\",\"value\":1}\r", "a g 1"},
 		{" a:1|c", "!name_charset"},

@@ -14,6 +14,9 @@ const (
 	keyHeader    = "Idempotency-Key"
 	replayHeader = "Idempotency-Replayed"
 	maxKey       = 255
+	// maxKeyed bounds a body that is taken whole or not at all, so that it,
+	// with every series in it new, fits one frame of the log.
+	maxKeyed = 4 << 20
 )
 
 // claim returns what a request's idempotency key says of its body; nil where
@@ -22,6 +25,10 @@ func claim(r *http.Request, body []byte) (*lane.Delivery, *api.Problem) {
 	values := r.Header.Values(keyHeader)
 	if len(values) == 0 {
 		return nil, nil
+	}
+	if len(body) > maxKeyed {
+		return nil, &api.Problem{Status: http.StatusRequestEntityTooLarge, Title: "Body too large for a key",
+			Detail: "A request with an idempotency key is one record of the log, which holds no more.", Field: "body", Rule: "at most 4 MiB", Fix: "Send several smaller bodies, each under a key of its own."}
 	}
 	if key := values[0]; len(values) > 1 || len(key) == 0 || len(key) > maxKey {
 		p := bad(keyHeader, "is not one key of 1 to 255 bytes", "Send one key, such as a UUID, and the same one when you try again.")

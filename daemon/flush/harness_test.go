@@ -255,7 +255,7 @@ func (p *pipeline) mark() {
 // line that is refused.
 func (p *pipeline) generation(i int) {
 	p.t.Helper()
-	p.send(i%2, fmt.Sprintf("hits:1|c\nhits:2|c|#k:v\nlevel:+1|g\nno line\n"))
+	p.send(i%2, "hits:1|c\nhits:2|c|#k:v\nlevel:+1|g\nno line\n")
 	p.send((i+1)%2, fmt.Sprintf("hits:4|c\nplain:%d|g\n", i))
 	p.mark()
 }
@@ -351,4 +351,4 @@ func (p *pipeline) checkBook(n int) {
 	}
 }
 
-var away = fmt.Errorf("the test says: %w", storage.ErrUnavailable)
+var errAway = fmt.Errorf("the test says: %w", storage.ErrUnavailable)

@@ -19,14 +19,14 @@ var usual = wal.Options{SegmentSize: 1 << 20}
 func TestStoreThatIsAway(t *testing.T) {
 	busy := errors.Join(storage.ErrBusy)
 	for name, c := range map[string]struct{ before, after func(string) error }{
-		"naming":                              {failing("resolve", 2, away), nil},
-		"naming was done and not answered":    {nil, failing("resolve", 2, away)},
-		"storing":                             {failing("commit", 2, away), nil},
-		"storing was done and not answered":   {nil, failing("commit", 2, away)},
+		"naming":                              {failing("resolve", 2, errAway), nil},
+		"naming was done and not answered":    {nil, failing("resolve", 2, errAway)},
+		"storing":                             {failing("commit", 2, errAway), nil},
+		"storing was done and not answered":   {nil, failing("commit", 2, errAway)},
 		"storing is in the way of others":     {failing("commit", 1, busy), failing("commit", 1, busy)},
-		"nothing of it is answered at first":  {failing("resolve", 1, away), failing("commit", 1, away)},
+		"nothing of it is answered at first":  {failing("resolve", 1, errAway), failing("commit", 1, errAway)},
 		"naming is refused for being in use":  {failing("resolve", 1, busy), nil},
-		"each half of what the store promise": {failing("commit", 1, away), failing("commit", 1, away)},
+		"each half of what the store promise": {failing("commit", 1, errAway), failing("commit", 1, errAway)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -73,7 +73,7 @@ func TestRefusingStoreEndsTheLoop(t *testing.T) {
 // stored waits, and a later loop stores it.
 func TestStopWhileAway(t *testing.T) {
 	p := newPipeline(t, usual)
-	p.faulty.set(failing("commit", 1<<40, away), nil)
+	p.faulty.set(failing("commit", 1<<40, errAway), nil)
 	stop := p.run()
 	p.generation(0)
 	p.eventually("the store is away", p.loop.Flusher.Stats().Away.Load)
@@ -204,7 +204,7 @@ func (f brokenFile) Sync() error {
 // the log, and those that follow from memory again.
 func TestSpilledGenerations(t *testing.T) {
 	p := newPipeline(t, usual)
-	p.faulty.set(failing("commit", 1<<40, away), nil)
+	p.faulty.set(failing("commit", 1<<40, errAway), nil)
 	stop := p.run()
 	const before, after = 17, 3
 	for i := range before {

@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"slices"
+	"time"
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
@@ -11,14 +12,19 @@ import (
 )
 
 // observeTries bounds the light marks for one answer. Generations move a few
-// times in ten seconds, so the second try is rare already.
-const observeTries = 100
+// times in ten seconds, so the second try is rare already. Each later one waits
+// a little longer: who moves the generation may be waiting for a processor.
+const (
+	observeTries = 100
+	observePause = 20 * time.Microsecond
+)
 
 // observe asks all lanes by look, then runs with under the collector's lock;
 // with may refuse what it finds by returning false. Both have seen the same
 // moment: nothing moved between lanes, collector and store.
 func (s *Set) observe(ctx context.Context, look func(w *worker), with func(c *Collector) bool) error {
-	for range observeTries {
+	for try := range observeTries {
+		time.Sleep(time.Duration(try) * observePause)
 		version := s.collector.currentVersion()
 		if err := s.ask(ctx, look); err != nil {
 			return err

@@ -58,22 +58,23 @@ func TestLawHoldsAtEveryMoment(t *testing.T) {
 	h := newHarness(t, lanes, realLog(t), nil)
 	var books settled
 	var sent, finished atomic.Uint64
+	var asked atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
 	var senders, others sync.WaitGroup
 	for l := range lanes {
 		senders.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(l), 1))
-			for range jobs {
+			for n := 0; n < jobs || asked.Load() < 100; n++ {
 				lines, units := randomLines(r)
 				sent.Add(units)
 				h.send(l, lines)
-				if finished.Add(1)%40 == 0 {
+				waiting, _ := h.set.Collector().Backlog()
+				if finished.Add(1)%40 == 0 && waiting < keepUnflushed/2 {
 					h.mark()
 				}
 			}
 		})
 	}
-	var asked atomic.Int64
 	for range 2 {
 		others.Go(func() {
 			last := uint64(0)
@@ -101,8 +102,8 @@ func TestLawHoldsAtEveryMoment(t *testing.T) {
 	if terms.Received != sent.Load() {
 		t.Errorf("%d units were sent, %d received", sent.Load(), terms.Received)
 	}
-	if stored == 0 || asked.Load() < 20 {
-		t.Errorf("only %d answers, %d units stored: this test has seen too little", asked.Load(), stored)
+	if stored == 0 {
+		t.Error("nothing was stored meanwhile: this test has seen too little")
 	}
 	h.mark()
 	for !h.set.Collector().Empty() {

@@ -35,7 +35,7 @@ type Golden struct {
 	Traffic    Traffic    `json:"traffic"`
 	Errors     Errors     `json:"errors"`
 	Saturation Saturation `json:"saturation"`
-	History    Recent   `json:"history"`
+	History    Recent     `json:"history"`
 }
 
 // Latencies are those of HTTP requests and of ingest, from the last byte read

@@ -27,8 +27,8 @@ func FuzzColumns(f *testing.F) {
 
 func columnsAgree(t *testing.T, b []byte) {
 	kind, n, err := ChunkInfo(b)
-	if err != nil {
-		return
+	if err != nil || n > 1<<14 {
+		return // constant columns make millions of points of a few bytes
 	}
 	whole, wholeErr := DecodeChunk(b, base, nil)
 	if wholeErr == nil && (len(whole) != n || (n > 0 && whole[0].Kind != kind)) {
