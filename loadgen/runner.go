@@ -1,6 +1,6 @@
 // Package loadgen makes load and holds the daemon to its word: it sends at a
 // rate that does not wait for the daemon (an open loop), measures latency from
-// the moment a send was due, and compares the daemon's ledger with its own.
+// the moment a line was due, and compares the daemon's ledger with its own.
 package loadgen
 
 import (
@@ -11,179 +11,274 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
-
-	"example.com/nexusctl/protocol/client"
 )
+
+// MaxConnections bounds a run's connections.
+const MaxConnections = 10_000
 
 // Options are a run's settings.
 type Options struct {
 	Addr        string // host:port
-	Rate        float64
-	Duration    time.Duration
+	Pacer       Pacer
 	Connections int
 	Shape       Shape
-	// Progress, where set, is called about every half second.
-	Progress func(Progress)
+	Prerendered bool // send lines rendered before the run, again and again
+	// Progress, where set, is called every ProgressEvery and at the end.
+	Progress      func(Progress)
+	ProgressEvery time.Duration
 }
 
 const (
-	// batchEvery is the least time between two writes of one connection: the
-	// cost at high rates is per write, not per line.
-	batchEvery = time.Millisecond
-	// maxBatchBytes bounds one write.
-	maxBatchBytes = 64 << 10
-	// latencyMax bounds the latency histogram, in microseconds.
-	latencyMax = int64(10 * time.Minute / time.Microsecond)
+	// tick is the least time between two wake-ups of the pacer: at high rates
+	// the cost is per wake-up and per write, not per line.
+	tick = time.Millisecond
+	// patience is how often the pacer looks whether it has to stop.
+	patience = 50 * time.Millisecond
+	// catchUp is how long after its end a run goes on sending what is owed.
+	catchUp = 2 * time.Second
 )
 
-// Run sends until the duration is over or ctx ends, and returns what it did;
-// the result is true for an early end as well. The sources hold what was sent
-// for each series.
-func Run(ctx context.Context, o Options) (Result, []*Source, error) {
-	senders, err := dial(ctx, o)
+// run is one run under way.
+type run struct {
+	opts    Options
+	deal    deal
+	limit   int // bytes of one write
+	start   time.Time
+	senders []*sender
+	account *Account
+	records []*recorder
+
+	due     atomic.Int64 // sends that connections may make by now
+	over    atomic.Bool  // due will not grow
+	sent    atomic.Int64
+	halting sync.Once
+	halted  chan struct{} // closed: leave what is owed
+	stopAt  time.Duration // when it was, if before halted is closed
+}
+
+// Run sends until the pacer has nothing more due or ctx ends, and returns what
+// it did; the result is true for an early end as well. The account holds what
+// was sent of each series. An error says that nothing was sent.
+func Run(ctx context.Context, o Options) (Result, *Account, error) {
+	r, err := prepare(ctx, o)
 	if err != nil {
 		return Result{}, nil, err
 	}
-	var sent atomic.Int64
-	ctx, cancel := context.WithTimeout(ctx, o.Duration)
-	defer cancel()
-	start := time.Now()
+	cpu := CPUTime()
+	r.start = time.Now()
 	var wg sync.WaitGroup
-	for _, s := range senders {
-		wg.Go(func() { s.run(ctx, start, o.Duration, &sent) })
+	for _, s := range r.senders {
+		wg.Go(s.work)
 	}
-	stopProgress := report(o, start, &sent)
+	stopWatching := context.AfterFunc(ctx, r.halt)
+	stopProgress := r.report()
+	r.pace()
+	grace := time.AfterFunc(catchUp, r.halt)
 	wg.Wait()
-	elapsed := time.Since(start)
+	grace.Stop()
+	stopWatching()
 	stopProgress()
-	return finish(o, senders, elapsed)
+	result := r.result(CPUTime() - cpu)
+	result.Interrupted = ctx.Err() != nil
+	return result, r.account, nil
 }
 
-func dial(ctx context.Context, o Options) ([]*sender, error) {
-	var senders []*sender
-	for i := range o.Connections {
-		c, err := client.Dial(ctx, o.Addr)
-		if err != nil {
-			for _, s := range senders {
-				err = errors.Join(err, s.conn.Close())
-			}
-			return nil, fmt.Errorf("connection %d of %d: %w", i+1, o.Connections, err)
-		}
-		shape := o.Shape
-		shape.Seed += uint64(i)
-		senders = append(senders, &sender{
-			conn: c, pacer: Pacer{Rate: o.Rate / float64(o.Connections)}, source: NewSource(shape),
-			latency: hdrhistogram.New(1, latencyMax, 3),
+// prepare renders, then connects: connections that wait for the rendering would
+// be idle for as long as it takes.
+func prepare(ctx context.Context, o Options) (*run, error) {
+	o.Shape = o.Shape.complete()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	r := &run{opts: o, deal: newDeal(o.Connections, o.Pacer.Peak()), limit: writeLimit(o.Connections), halted: make(chan struct{})}
+	r.account = newAccount(o)
+	for range min(o.Connections, runtime.GOMAXPROCS(0)) {
+		r.records = append(r.records, newRecorder())
+	}
+	conns, err := dialAll(ctx, o.Addr, o.Connections, o.sendBuffer(r.account.lines))
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range conns {
+		r.senders = append(r.senders, &sender{
+			run: r, number: int64(i), conn: c, wake: make(chan struct{}, 1),
+			feed: r.account.feeds[i%len(r.account.feeds)], record: r.records[i%len(r.records)],
 		})
 	}
-	return senders, nil
+	return r, nil
 }
 
-// sender is one connection.
-type sender struct {
-	conn    *client.Lines
-	pacer   Pacer
-	source  *Source
-	latency *hdrhistogram.Histogram
-	sent    int64
-	bytes   int64
-	failed  error
-	buf     []byte
+func (o Options) check() error {
+	switch {
+	case o.Connections < 1 || o.Connections > MaxConnections:
+		return fmt.Errorf("%d connections are not from 1 to %d", o.Connections, MaxConnections)
+	case o.Pacer.Length() <= 0:
+		return errors.New("the run has no duration")
+	}
+	return o.Shape.Check()
 }
 
-// run sends whatever is due, batch by batch. A write that blocks makes later
-// sends late; they are sent as soon as they can be, and count from when they
-// were due.
-func (s *sender) run(ctx context.Context, start time.Time, length time.Duration, total *atomic.Int64) {
-	for ctx.Err() == nil {
-		due := s.pacer.Due(min(time.Since(start), length))
-		if s.sent >= due {
-			wait := max(s.pacer.At(s.sent)-time.Since(start), batchEvery)
-			sleep(ctx, wait)
-			continue
+// newAccount makes the feeds: a ring for all, or one source a core, so that
+// connections seldom wait for each other and counters are few.
+func newAccount(o Options) *Account {
+	a := &Account{lines: newLines(o.Shape)}
+	first := newDraws(o.Shape)
+	if o.Prerendered {
+		a.feeds = []feed{newRing(a.lines, first)}
+		return a
+	}
+	for i := range min(o.Connections, runtime.GOMAXPROCS(0)) {
+		a.feeds = append(a.feeds, newSource(a.lines, first.stream(o.Shape.Seed, uint64(i))))
+	}
+	return a
+}
+
+// writeLimit bounds one write. Buffers are held while a write waits, and all
+// connections may wait at once.
+func writeLimit(connections int) int {
+	return min(max((128<<20)/connections, 8<<10), 64<<10)
+}
+
+// hidden is how much of a connection's lines, in time, may lie in its send
+// buffer before a write waits.
+const hidden = 20 * time.Millisecond
+
+// sendBuffer sizes the connections' send buffers: small, so that a daemon which
+// stops reading is felt, and large enough for the rate. Without a rate they are
+// the kernel's to size, unless there are so many that emptying them would take
+// long.
+func (o Options) sendBuffer(l *lines) int {
+	const least, most, all = 16 << 10, 4 << 20, 128 << 20
+	if !o.Pacer.Paced() {
+		if o.Connections*most <= all {
+			return 0
 		}
-		first := s.sent
-		n := s.fill(due - s.sent)
-		if _, err := s.conn.Write(s.buf); err != nil {
-			s.failed = err
+		return max(all/o.Connections, least)
+	}
+	line := float64(len(l.bytes))/float64(len(l.rows)) + 3
+	bytes := line * o.Pacer.Peak() / float64(o.Connections) * hidden.Seconds()
+	return int(min(max(bytes/2, least), most)) // the kernel doubles it
+}
+
+func (r *run) elapsed() time.Duration { return time.Since(r.start) }
+
+// pace tells the connections what is due until all is, or the run is halted.
+// One timer serves all of them.
+func (r *run) pace() {
+	p, published := r.opts.Pacer, int64(0)
+	for now := time.Duration(0); now < p.Length(); now = r.elapsed() {
+		if r.isHalted() {
 			return
 		}
-		s.sent += n
-		s.bytes += int64(len(s.buf))
-		total.Add(n)
-		late := time.Since(start) - s.pacer.At(first)
-		_ = s.latency.RecordValue(min(max(int64(late/time.Microsecond), 1), latencyMax))
+		due := p.Due(now)
+		due -= due % r.deal.block // a whole block makes one write
+		r.publish(published, due)
+		published = due
+		next := min(max(p.At(due+r.deal.block-1), now+tick/2), p.Length(), now+patience)
+		sleep(next - r.elapsed())
+	}
+	r.due.Store(p.Total())
+	r.over.Store(true)
+	for _, s := range r.senders {
+		s.nudge()
 	}
 }
 
-// fill renders up to n lines.
-func (s *sender) fill(n int64) (lines int64) {
-	s.buf = s.buf[:0]
-	for lines < n && len(s.buf) < maxBatchBytes-512 {
-		s.buf = s.source.Append(s.buf)
-		lines++
+// publish makes sends [from, to) due and wakes the connections that have some.
+func (r *run) publish(from, to int64) {
+	r.due.Store(to)
+	first, last := from/r.deal.block, (to+r.deal.block-1)/r.deal.block
+	for b := first; b < min(last, first+r.deal.connections); b++ {
+		r.senders[b%r.deal.connections].nudge()
 	}
-	return lines
 }
 
-func sleep(ctx context.Context, d time.Duration) {
-	if d < 50*time.Microsecond {
-		runtime.Gosched()
-		return
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
+// halt ends the run: what is owed is left, writes under way end soon.
+func (r *run) halt() {
+	r.halting.Do(func() {
+		r.stopAt = r.elapsed()
+		close(r.halted)
+		for _, s := range r.senders {
+			s.conn.stop()
+		}
+	})
+}
+
+func (r *run) isHalted() bool {
 	select {
-	case <-t.C:
-	case <-ctx.Done():
+	case <-r.halted:
+		return true
+	default:
+		return false
 	}
 }
 
-func report(o Options, start time.Time, sent *atomic.Int64) (stop func()) {
-	if o.Progress == nil {
+// report calls Progress until stop is called, and then once more.
+func (r *run) report() (stop func()) {
+	if r.opts.Progress == nil {
 		return func() {}
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		tick := time.NewTicker(500 * time.Millisecond)
-		defer tick.Stop()
+		t := time.NewTicker(max(r.opts.ProgressEvery, 10*time.Millisecond))
+		defer t.Stop()
+		var last Progress
 		for {
 			select {
 			case <-done:
+				r.opts.Progress(r.progress(last))
 				return
-			case <-tick.C:
-				o.Progress(Progress{Elapsed: time.Since(start), Total: o.Duration, Sent: sent.Load()})
+			case <-t.C:
+				last = r.progress(last)
+				r.opts.Progress(last)
 			}
 		}
 	}()
 	return func() { close(done); <-ended }
 }
 
-func finish(o Options, senders []*sender, elapsed time.Duration) (Result, []*Source, error) {
-	r := Result{TargetRate: o.Rate, DurationS: elapsed.Seconds()}
-	latency := hdrhistogram.New(1, latencyMax, 3)
-	var sources []*Source
-	var errs []error
-	for _, s := range senders {
-		err := errors.Join(s.failed, s.conn.Close())
-		if err != nil {
-			r.Errors++
-			errs = append(errs, err)
+func (r *run) progress(last Progress) Progress {
+	p := Progress{Elapsed: r.elapsed(), Total: r.opts.Pacer.Length(), Sent: r.sent.Load()}
+	p.Due, p.TargetRate = r.opts.Pacer.Due(p.Elapsed), r.opts.Pacer.Rate(p.Elapsed)
+	p.Rate = float64(p.Sent-last.Sent) / (p.Elapsed - last.Elapsed).Seconds()
+	return p
+}
+
+// result adds up. The senders have ended.
+func (r *run) result(cpu time.Duration) Result {
+	length := r.opts.Pacer.Length()
+	stopped := length
+	if r.isHalted() {
+		stopped = min(r.stopAt, length)
+	}
+	due := r.opts.Pacer.Due(stopped)
+	total := Result{Connections: len(r.senders), SenderCPUS: cpu.Seconds()}
+	all := newRecorder()
+	for _, rec := range r.records {
+		all.merge(rec)
+	}
+	sending, drained := stopped, time.Duration(0)
+	var missed []group
+	for _, s := range r.senders {
+		s.addTo(&total)
+		sending, drained = max(sending, s.ended), max(drained, s.drained)
+		if owed := r.deal.due(s.number, due) - s.sent; owed > 0 && r.opts.Pacer.Paced() {
+			total.Missed += owed
+			missed = r.lateness(missed[:0], s.number, s.sent, s.sent+owed, max(s.ended, stopped))
+			all.record(missed, 0)
 		}
-		r.Sent += s.sent
-		r.Bytes += s.bytes
-		r.Missed += max(s.pacer.Due(min(elapsed, o.Duration))-1-s.sent, 0)
-		latency.Merge(s.latency)
-		sources = append(sources, s.source)
 	}
-	r.Rate = float64(r.Sent) / elapsed.Seconds()
-	ms := func(q float64) float64 { return float64(latency.ValueAtQuantile(q)) / 1000 }
-	r.LatencyMS = LatencyMS{P50: ms(50), P95: ms(95), P99: ms(99), Max: float64(latency.Max()) / 1000}
-	if len(errs) > 0 && r.Sent == 0 {
-		return r, sources, errs[0]
+	drained = max(drained, sending)
+	total.DrainMS = float64((drained - sending).Microseconds()) / 1000
+	if !r.opts.Pacer.Paced() {
+		sending = drained // without a rate the system has taken it when it has read it
 	}
-	return r, sources, nil
+	total.DurationS, total.Rate = sending.Seconds(), float64(total.Sent)/sending.Seconds()
+	total.TargetRate = float64(r.opts.Pacer.Total()) / length.Seconds()
+	total.LatencyMS, total.WriteMS = inMilliseconds(all.lines), inMilliseconds(all.writes)
+	if total.Sent > 0 {
+		total.SenderCPUSPerMillion = cpu.Seconds() / float64(total.Sent) * 1e6
+	}
+	return total
 }

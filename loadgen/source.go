@@ -1,112 +1,134 @@
 package loadgen
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 
 	"example.com/nexusctl/protocol"
 )
 
-// Shape is what the lines look like.
-type Shape struct {
-	Prefix string // of names; default "load"
-	Series int    // names times tag values; default 1000
-	Tags   int    // tags of a line; default 0
-	Seed   uint64
+// feed is where connections get their lines. It counts what it hands out; what
+// was not sent after all is given back.
+type feed interface {
+	// take returns up to n lines, at least one, in up to limit bytes. They may
+	// stand in buf.
+	take(buf []byte, n int64, limit int) batch
+	// giveBack counts only the first kept lines of a batch.
+	giveBack(b batch, kept int64)
+	// tally returns what was taken and not given back, by series.
+	tally() []tally
 }
 
-// series is one series of the source: its line but for the value.
-type series struct {
-	head, tail []byte
-	typ        protocol.Type
+// batch is whole lines, ready to be written.
+type batch struct {
+	bytes []byte
+	lines int64
+	from  int64    // Ring: number of the first line
+	state rand.PCG // Source: to draw the same again
 }
 
-// Source renders lines, the same ones for the same seed. In five series three
-// are counters, one is a gauge and one a histogram. It belongs to one
-// goroutine; sources with different seeds share the series.
+// tally is what was sent of one series.
+type tally struct{ count, sum int64 }
+
+// maxLine bounds a line of ours: prefix, number, 20 tags.
+const maxLine = 2048
+
+// Source renders lines. The same seed gives the same sequence of lines; which
+// connection carries which is left to chance where several share the source.
 type Source struct {
-	all  []series
-	rand *rand.Rand
-	sums []int64 // of the counters' increments, by series
-	last []int64 // of the gauges, by series
-	n    []int64 // values sent, by series
+	mu    sync.Mutex
+	lines *lines
+	draws draws
+	sent  []tally
 }
 
-// NewSource returns a source whose random values depend on the seed.
+// NewSource returns a source of lines of the shape.
 func NewSource(s Shape) *Source {
-	src := &Source{
-		rand: rand.New(rand.NewPCG(s.Seed, 0x9e3779b97f4a7c15)),
-		sums: make([]int64, s.Series), last: make([]int64, s.Series), n: make([]int64, s.Series),
-	}
-	for i := range s.Series {
-		src.all = append(src.all, newSeries(s, i))
-	}
-	return src
+	s = s.complete()
+	return newSource(newLines(s), newDraws(s))
 }
 
-func newSeries(s Shape, i int) series {
-	types := [5]protocol.Type{protocol.Counter, protocol.Counter, protocol.Counter, protocol.Gauge, protocol.Histogram}
-	v := series{typ: types[i%5]}
-	v.head = append(v.head, s.Prefix...)
-	v.head = append(v.head, '.')
-	v.head = append(v.head, v.typ.String()...)
-	v.head = append(v.head, '.')
-	v.head = append(strconv.AppendInt(v.head, int64(i), 10), ':')
-	v.tail = append(append(v.tail, '|'), v.typ.Symbol()...)
-	for t := range s.Tags {
-		mark := byte(',')
-		if t == 0 {
-			v.tail = append(v.tail, '|')
-			mark = '#'
-		}
-		v.tail = append(v.tail, mark)
-		v.tail = append(v.tail, "tag"...)
-		v.tail = append(strconv.AppendInt(v.tail, int64(t), 10), ":value"...)
-		v.tail = strconv.AppendInt(v.tail, int64(i%(t*7+3)), 10)
-	}
-	v.tail = append(v.tail, '\n')
-	return v
+func newSource(l *lines, d draws) *Source {
+	return &Source{lines: l, draws: d, sent: make([]tally, len(l.rows))}
 }
 
 // Append renders the next line and counts it.
 func (s *Source) Append(dst []byte) []byte {
-	r := s.rand.Uint64()
-	i := int(r>>32) % len(s.all)
-	value := int64(r & 0xff)
-	v := &s.all[i]
-	s.n[i]++
-	switch v.typ {
-	case protocol.Counter:
-		s.sums[i] += value
-	case protocol.Gauge:
-		s.last[i] = value
-	}
-	dst = append(dst, v.head...)
-	dst = strconv.AppendInt(dst, value, 10)
-	return append(dst, v.tail...)
+	i, value := s.draws.next()
+	s.sent[i].count++
+	s.sent[i].sum += value
+	return s.lines.append(dst, i, value)
 }
 
-// Total is what was sent for one series.
+func (s *Source) take(buf []byte, n int64, limit int) batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := batch{state: s.draws.rand}
+	for b.lines < n && (b.lines == 0 || len(buf) <= limit-maxLine) {
+		buf = s.Append(buf)
+		b.lines++
+	}
+	b.bytes = buf
+	return b
+}
+
+// giveBack draws the lines that were not sent once more, and counts them down.
+func (s *Source) giveBack(b batch, kept int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again := s.draws
+	again.rand = b.state
+	for line := range b.lines {
+		if i, value := again.next(); line >= kept {
+			s.sent[i].count--
+			s.sent[i].sum -= value
+		}
+	}
+}
+
+func (s *Source) tally() []tally { return s.sent }
+
+// append renders one line.
+func (l *lines) append(dst []byte, i int, value int64) []byte {
+	r := &l.rows[i]
+	mid, end := r.at+uint64(r.head), r.at+uint64(r.head)+uint64(r.tail)
+	dst = append(dst, l.bytes[r.at:mid]...)
+	dst = strconv.AppendInt(dst, value, 10)
+	return append(dst, l.bytes[mid:end]...)
+}
+
+// Account is what a run has sent, by series.
+type Account struct {
+	lines *lines
+	feeds []feed
+}
+
+// Total is what was sent of one series.
 type Total struct {
 	Name  string
+	Tags  string // as on a text line: "tag0:value3,tag1:value1"
 	Type  protocol.Type
 	Count int64 // values
-	Sum   int64 // of a counter's increments
+	Sum   int64 // of the values
 }
 
-// Totals adds up what several sources of one shape have sent, by series.
-func Totals(sources []*Source) []Total {
-	if len(sources) == 0 {
-		return nil
-	}
-	totals := make([]Total, len(sources[0].all))
+// Totals returns what was sent of every series, those with nothing included.
+func (a *Account) Totals() []Total {
+	totals := make([]Total, len(a.lines.rows))
 	for i := range totals {
-		v := sources[0].all[i]
-		totals[i] = Total{Name: string(v.head[:len(v.head)-1]), Type: v.typ}
-		for _, s := range sources {
-			totals[i].Count += s.n[i]
-			totals[i].Sum += s.sums[i]
+		tags := a.lines.appendTags(nil, i, "", ",", ":", "")
+		totals[i] = Total{Name: string(a.lines.appendName(nil, i)), Tags: string(tags), Type: a.lines.typ(i)}
+	}
+	for _, f := range a.feeds {
+		for i, t := range f.tally() {
+			totals[i].Count += t.count
+			totals[i].Sum += t.sum
 		}
 	}
 	return totals
 }
+
+// wholeLines counts the lines that end within b.
+func wholeLines(b []byte) int64 { return int64(bytes.Count(b, []byte{'\n'})) }
