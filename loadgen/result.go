@@ -6,7 +6,7 @@ import "time"
 // line has one.
 type Result struct {
 	Sent       int64   `json:"sent"`
-	Acked      int64   `json:"acked"` // lines have no acknowledgement
+	Acked      int64   `json:"acked"` // of an acked run: what the daemon has acknowledged
 	Bytes      int64   `json:"bytes"`
 	DurationS  float64 `json:"duration_s"`
 	Rate       float64 `json:"rate"`

@@ -23,6 +23,7 @@ type Options struct {
 	Connections int
 	Shape       Shape
 	Prerendered bool // send lines rendered before the run, again and again
+	Acked       bool // send batches that the daemon acknowledges when they are durable
 	// Progress, where set, is called every ProgressEvery and at the end.
 	Progress      func(Progress)
 	ProgressEvery time.Duration
@@ -95,17 +96,28 @@ func prepare(ctx context.Context, o Options) (*run, error) {
 	for range min(o.Connections, runtime.GOMAXPROCS(0)) {
 		r.records = append(r.records, newRecorder())
 	}
-	conns, err := dialAll(ctx, o.Addr, o.Connections, o.sendBuffer(r.account.lines))
-	if err != nil {
-		return nil, err
-	}
-	for i, c := range conns {
+	for i := range o.Connections {
 		r.senders = append(r.senders, &sender{
-			run: r, number: int64(i), conn: c, wake: make(chan struct{}, 1),
+			run: r, number: int64(i), wake: make(chan struct{}, 1),
 			feed: r.account.feeds[i%len(r.account.feeds)], record: r.records[i%len(r.records)],
 		})
 	}
-	return r, nil
+	return r, r.connect(ctx)
+}
+
+func (r *run) connect(ctx context.Context) error {
+	if r.opts.Acked {
+		r.start = time.Now() // an acknowledgement tells the time
+		return r.openSessions(ctx)
+	}
+	conns, err := dialAll(ctx, r.opts.Addr, r.opts.Connections, r.opts.sendBuffer(r.account.lines))
+	if err != nil {
+		return err
+	}
+	for i, c := range conns {
+		r.senders[i].link = c
+	}
+	return nil
 }
 
 func (o Options) check() error {
@@ -199,7 +211,7 @@ func (r *run) halt() {
 		r.stopAt = r.elapsed()
 		close(r.halted)
 		for _, s := range r.senders {
-			s.conn.stop()
+			s.link.stop()
 		}
 	})
 }

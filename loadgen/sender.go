@@ -16,10 +16,12 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 type sender struct {
 	run    *run
 	number int64
-	conn   *conn
-	feed   feed
-	record *recorder
-	wake   chan struct{} // holds one token: look again what is owed
+	link   link
+	// session is the link where it is acked, else nil.
+	session *session
+	feed    feed
+	record  *recorder
+	wake    chan struct{} // holds one token: look again what is owed
 
 	sent    int64
 	bytes   int64
@@ -56,9 +58,9 @@ func (s *sender) work() {
 		case <-s.run.halted:
 		}
 	}
-	end := s.conn.finish
+	end := s.link.finish
 	if errors.Is(s.failed, errCut) {
-		end = s.conn.abort
+		end = s.link.abort
 	}
 	if err := end(); s.failed == nil {
 		s.failed = err
@@ -84,7 +86,10 @@ func (s *sender) send(n int64) {
 	begun := s.run.elapsed()
 	b := s.feed.take((*buf)[:0], n, s.run.limit)
 	ready := s.run.elapsed()
-	lines, err := s.conn.write(b.bytes)
+	if s.session != nil {
+		s.session.expect(s.sent, s.sent+b.lines, begun)
+	}
+	lines, err := s.link.write(b.bytes)
 	taken := s.run.elapsed()
 	if err == nil {
 		lines = b.lines
@@ -97,7 +102,8 @@ func (s *sender) send(n int64) {
 	}
 	s.bytes += lineBytes(b.bytes, b.lines, lines)
 	s.groups = s.groups[:0]
-	if s.run.opts.Pacer.Paced() {
+	if s.session != nil { // its latency ends with the acknowledgement
+	} else if s.run.opts.Pacer.Paced() {
 		s.groups = s.run.lateness(s.groups, s.number, s.sent, s.sent+lines, taken)
 	} else {
 		s.groups = append(s.groups, group{taken - begun, lines})
@@ -129,6 +135,9 @@ func lineBytes(b []byte, all, lines int64) int64 {
 func (s *sender) addTo(r *Result) {
 	r.Sent += s.sent
 	r.Bytes += s.bytes
+	if s.session != nil {
+		r.Acked += s.session.lines()
+	}
 	if s.failed != nil {
 		r.Errors++
 		if r.Error == "" {

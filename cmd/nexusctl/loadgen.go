@@ -28,7 +28,8 @@ Examples:
    nexusctl loadgen --rate 200k --duration 10s
    nexusctl loadgen --rate 1M --connections 8 --series 100k --zipf 1.1 --tags 3 --verify
    nexusctl loadgen --rate 50k --profile spike --duration 1m --max-p99 20ms --max-missed 0 -o json
-   nexusctl loadgen --rate max --prerendered --connections 2`,
+   nexusctl loadgen --rate max --prerendered --connections 2
+   nexusctl loadgen --ack --rate 500k --connections 8 --verify --max-p99 50ms`,
 		Flags: append(append([]cli.Flag{serverFlag(), outputFlag()}, paceFlags()...), append(shapeFlags(), judgeFlags()...)...),
 		Action: func(c *cli.Context) error {
 			err := runLoadgen(c)
@@ -46,6 +47,7 @@ func paceFlags() []cli.Flag {
 		&cli.StringFlag{Name: "profile", Usage: "the rate over time: constant, ramp, burst or spike; --rate is its peak", Value: "constant"},
 		&cli.DurationFlag{Name: "duration", Usage: "how long to send", Value: 10 * time.Second},
 		&cli.IntFlag{Name: "connections", Usage: "TCP connections, 1 to 10000", Value: 4},
+		&cli.BoolFlag{Name: "ack", Usage: "send batches that the daemon acknowledges when they are durable; latency ends there"},
 		&cli.BoolFlag{Name: "prerendered", Usage: "render lines once, before the run, and send them again and again"},
 		&cli.BoolFlag{Name: "progress", Usage: "report progress every 10 s where there is no terminal"},
 	}
@@ -117,7 +119,7 @@ func runLoadgen(c *cli.Context) error {
 }
 
 func loadOptions(c *cli.Context, addr string) (o loadgen.Options, err error) {
-	o = loadgen.Options{Addr: addr, Connections: c.Int("connections"), Prerendered: c.Bool("prerendered")}
+	o = loadgen.Options{Addr: addr, Connections: c.Int("connections"), Prerendered: c.Bool("prerendered"), Acked: c.Bool("ack")}
 	if o.Connections < 1 || o.Connections > loadgen.MaxConnections {
 		return o, usage("--connections: %d is not from 1 to %d", o.Connections, loadgen.MaxConnections)
 	}

@@ -121,6 +121,7 @@ func (s *Server) promError(w http.ResponseWriter, err error) {
 	var expr *query.ExprError
 	var canceled promql.ErrQueryCanceled
 	var timeout promql.ErrQueryTimeout
+	var reading promql.ErrStorage
 	switch {
 	case errors.As(err, &expr):
 		s.promFail(w, http.StatusBadRequest, "bad_data", expr.Error())
@@ -130,6 +131,8 @@ func (s *Server) promError(w http.ResponseWriter, err error) {
 		w.Header().Set("Retry-After", "1")
 		s.promFail(w, http.StatusServiceUnavailable, "unavailable", problemStore.Detail)
 	case errors.Is(err, query.ErrTooMany):
+		s.promFail(w, http.StatusUnprocessableEntity, "execution", err.Error())
+	case !errors.As(err, &reading): // the expression's own fault, which the engine names
 		s.promFail(w, http.StatusUnprocessableEntity, "execution", err.Error())
 	default:
 		s.opts.Logger.Warn("a query failed", "error", err)

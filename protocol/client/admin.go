@@ -47,6 +47,24 @@ func (a *Admin) SetLogLevel(ctx context.Context, level string) error {
 	return a.do(ctx, http.MethodPut, api.AdminLogLevel, level, &struct{}{})
 }
 
+// ReplayDeadLetters sends the named dead letters, or all, to the store again.
+func (a *Admin) ReplayDeadLetters(ctx context.Context, files []string) (api.Settlement, error) {
+	return a.settle(ctx, api.AdminReplay, files)
+}
+
+// DropDeadLetters gives the named dead letters, or all, up.
+func (a *Admin) DropDeadLetters(ctx context.Context, files []string) (api.Settlement, error) {
+	return a.settle(ctx, api.AdminDrop, files)
+}
+
+func (a *Admin) settle(ctx context.Context, path string, files []string) (s api.Settlement, err error) {
+	body, err := json.Marshal(api.SettleRequest{Files: files})
+	if err != nil {
+		return s, fmt.Errorf("request %s: %w", path, err)
+	}
+	return s, a.do(ctx, http.MethodPost, path, string(body), &s)
+}
+
 func (a *Admin) do(ctx context.Context, method, path, body string, v any) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://admin"+path, strings.NewReader(body))
 	if err != nil {

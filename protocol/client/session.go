@@ -21,6 +21,9 @@ type SessionOptions struct {
 	// GiveUp bounds how long a session tries to reach the daemon again before
 	// it fails; 0 tries until its context ends.
 	GiveUp time.Duration
+	// OnAck, where set, is told after every acknowledgement how many batches
+	// are durable since the session was opened. It must not wait.
+	OnAck func(batches uint64)
 }
 
 var (
@@ -166,6 +169,7 @@ func (s *Session) adopt(ok *protocol.OK) error {
 	s.resent += uint64(min(s.sent, len(s.unacked)))
 	s.sent = 0
 	s.signal()
+	s.tell()
 	return nil
 }
 
@@ -379,6 +383,14 @@ func (s *Session) acked(a *protocol.Ack) {
 	s.totals.accepted += a.Accepted
 	s.totals.rejected += a.Rejected
 	s.signal()
+	s.tell()
+}
+
+// tell reports the durable batches.
+func (s *Session) tell() {
+	if s.opts.OnAck != nil {
+		s.opts.OnAck(s.totals.batches)
+	}
 }
 
 // again sends what is not acknowledged once more, after the time the daemon
