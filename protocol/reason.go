@@ -69,15 +69,16 @@ func (r Reason) String() string {
 type Shed uint8
 
 const (
-	ShedCrash  Shed = 0 // received, not yet logged when the process was killed
-	ShedMemory Shed = 1 // refused at a hard memory limit
-	ShedDisk   Shed = 2 // refused because the log could not be written
+	ShedCrash   Shed = 0 // received, not yet logged when the process was killed
+	ShedMemory  Shed = 1 // refused at a hard memory limit
+	ShedDisk    Shed = 2 // refused because the log could not be written
+	ShedDropped Shed = 3 // a dead letter that an operator dropped
 )
 
 // NumSheds is one more than the highest Shed.
-const NumSheds = int(ShedDisk) + 1
+const NumSheds = int(ShedDropped) + 1
 
-var shedNames = [NumSheds]string{"crash", "memory", "disk"}
+var shedNames = [NumSheds]string{"crash", "memory", "disk", "dropped"}
 
 // String returns the name that metrics, the ledger and the API use.
 func (s Shed) String() string {

@@ -145,6 +145,19 @@ type Setting struct {
 	Live   bool   `json:"live"`
 }
 
+// SettleRequest names dead letters by their files; none means all.
+type SettleRequest struct {
+	Files []string `json:"files,omitempty"`
+}
+
+// Settlement is what became of dead letters: how many there were, of how many
+// units, and how many units the same flush refused, which are dead anew.
+type Settlement struct {
+	Letters int    `json:"letters"`
+	Units   uint64 `json:"units"`
+	Refused uint64 `json:"refused"`
+}
+
 // The admin socket, in the data directory, and its routes. Only the daemon's
 // own user can open it.
 const (
@@ -152,4 +165,6 @@ const (
 	AdminReload   = "/reload"
 	AdminSettings = "/settings"
 	AdminLogLevel = "/log/level"
+	AdminReplay   = "/dead-letters/replay"
+	AdminDrop     = "/dead-letters/drop"
 )
