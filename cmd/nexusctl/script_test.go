@@ -66,9 +66,7 @@ func asExit(err error, target **exec.ExitError) bool {
 	return ok
 }
 
-// daemonKey finds a script's daemon.
-const daemonKey = "NEXUS_TEST_DAEMON"
-
+// daemons are those that run, by their script's directory.
 var daemons = map[string]*exec.Cmd{}
 
 // startDaemonCmd starts `nexusctl daemon` on a free port, with $WORK/data, and
