@@ -3,7 +3,7 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -X main.version=$(VERSION)
 PACKAGES := ./...
-FUZZTIME ?= 5s
+FUZZTIME ?= 3s
 
 .PHONY: help build run test ci bench lint vet soak torture fuzz allocs clean
 
@@ -30,7 +30,7 @@ vet: ## vet for the other platforms, without cgo
 	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)
 
-fuzz: ## every fuzz target for FUZZTIME (default 5s)
+fuzz: ## every fuzz target for FUZZTIME (default 3s)
 	@sh .ci/fuzz $(FUZZTIME)
 
 allocs: ## the accepted path allocates nothing: fail where a benchmark says otherwise
