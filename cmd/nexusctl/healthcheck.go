@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"example.com/nexusctl/protocol/api"
+	"example.com/nexusctl/protocol/client"
 )
 
 func healthCheckCommand() *cli.Command {
@@ -26,34 +27,19 @@ Examples:
 			&cli.BoolFlag{Name: "live", Usage: "ask for liveness, not readiness"},
 			&cli.DurationFlag{Name: "timeout", Usage: "give up after this time", Value: 3 * time.Second},
 		},
-		Action: healthCheck,
+		Action: asking(healthCheck),
 	}
 }
 
-func healthCheck(c *cli.Context) error {
-	format, err := checkOutput(c)
-	if err != nil {
-		return err
-	}
-	h, err := dialServer(c)
-	if err != nil {
-		return err
-	}
-	ctx, stop := interruptible(c.Context)
-	defer stop()
+func healthCheck(ctx context.Context, c *cli.Context, h *client.HTTP) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.Duration("timeout"))
 	defer cancel()
 	s, err := h.Status(ctx, !c.Bool("live"))
-	if err != nil {
-		return err
-	}
-	if err := emit(c.App.Writer, format, s, statusTable(s)); err != nil {
-		return err
-	}
+	a := answer{data: s, table: statusTable(s)}
 	if len(s.Reasons) > 0 {
-		return fmt.Errorf("the daemon is %s: %s", s.Status, s.Reasons[0].Detail)
+		a.fault = fmt.Errorf("the daemon is %s: %s", s.Status, s.Reasons[0].Detail)
 	}
-	return nil
+	return a, err
 }
 
 func statusTable(s api.Status) *table {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"example.com/nexusctl/protocol/api"
+	"example.com/nexusctl/protocol/client"
 )
 
 func ledgerCommand() *cli.Command {
@@ -21,26 +23,10 @@ Examples:
    nexusctl ledger
    nexusctl ledger -o json`,
 		Flags: []cli.Flag{serverFlag(), outputFlag()},
-		Action: func(c *cli.Context) error {
-			format, err := checkOutput(c)
-			if err != nil {
-				return err
-			}
-			h, err := dialServer(c)
-			if err != nil {
-				return err
-			}
-			ctx, stop := interruptible(c.Context)
-			defer stop()
+		Action: asking(func(ctx context.Context, _ *cli.Context, h *client.HTTP) (answer, error) {
 			l, err := h.Ledger(ctx)
-			if err != nil {
-				return err
-			}
-			if err := emit(c.App.Writer, format, l, ledgerTable(l)); err != nil {
-				return err
-			}
-			return l.Check()
-		},
+			return answer{l, ledgerTable(l), l.Check()}, err
+		}),
 	}
 }
 

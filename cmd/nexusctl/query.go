@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -34,36 +35,23 @@ Examples:
 			&cli.StringFlag{Name: "to", Usage: "end of a range, `TIME`; default now"},
 			&cli.DurationFlag{Name: "step", Usage: "step of a range", Value: 10 * time.Second},
 		},
-		Action: query,
+		Action: asking(query),
 	}
 }
 
-func query(c *cli.Context) error {
-	format, err := checkOutput(c)
-	if err != nil {
-		return err
-	}
+func query(ctx context.Context, c *cli.Context, h *client.HTTP) (answer, error) {
 	if c.NArg() != 1 {
-		return usage("query takes one expression; quote it where it holds spaces")
+		return answer{}, usage("query takes one expression; quote it where it holds spaces")
 	}
-	h, err := dialServer(c)
+	data, err := evaluate(ctx, c, h)
 	if err != nil {
-		return err
-	}
-	data, err := evaluate(c, h)
-	if err != nil {
-		return err
+		return answer{}, err
 	}
 	t, err := resultTable(data)
-	if err != nil {
-		return err
-	}
-	return emit(c.App.Writer, format, data, t)
+	return answer{data: data, table: t}, err
 }
 
-func evaluate(c *cli.Context, h *client.HTTP) (client.QueryData, error) {
-	ctx, stop := interruptible(c.Context)
-	defer stop()
+func evaluate(ctx context.Context, c *cli.Context, h *client.HTTP) (client.QueryData, error) {
 	expr := c.Args().First()
 	if !c.IsSet("from") && !c.IsSet("to") {
 		return h.Query(ctx, expr, time.Time{})

@@ -31,12 +31,12 @@ Examples:
 			{
 				Name: "list", Usage: "list the objectives and how they stand",
 				Description: "Examples:\n   nexusctl slo list\n   nexusctl slo list -o json",
-				Flags:       []cli.Flag{serverFlag(), outputFlag()}, Action: sloList,
+				Flags:       []cli.Flag{serverFlag(), outputFlag()}, Action: asking(sloList),
 			},
 			{
 				Name: "status", Usage: "evaluate objectives now, or one", ArgsUsage: "[NAME]",
 				Description: "Examples:\n   nexusctl slo status\n   nexusctl slo status nexus-latency -o yaml",
-				Flags:       []cli.Flag{serverFlag(), outputFlag()}, Action: sloStatus,
+				Flags:       []cli.Flag{serverFlag(), outputFlag()}, Action: asking(sloStatus),
 			},
 			{
 				Name: "report", Usage: "write the report of a month", ArgsUsage: "[NAME…]",
@@ -57,26 +57,13 @@ Examples:
 	}
 }
 
-func sloList(c *cli.Context) error {
-	format, err := checkOutput(c)
-	if err != nil {
-		return err
-	}
-	h, err := dialServer(c)
-	if err != nil {
-		return err
-	}
-	ctx, stop := interruptible(c.Context)
-	defer stop()
+func sloList(ctx context.Context, _ *cli.Context, h *client.HTTP) (answer, error) {
 	list, err := h.SLOs(ctx)
-	if err != nil {
-		return err
-	}
 	t := &table{head: []string{"NAME", "TARGET", "WINDOW", "SLI", "STATE", "BUDGET LEFT", "BURN 1H", "DATA"}}
 	for _, s := range list.Data {
 		t.add(s.Name, s.Target+" %", s.Window, percentOr(s.SLI), s.State, share(s.BudgetRemaining), burnOf(s, "1h"), share(s.Completeness))
 	}
-	return emit(c.App.Writer, format, list, t)
+	return answer{data: list, table: t}, err
 }
 
 func percentOr(s string) string {
@@ -97,32 +84,20 @@ func burnOf(s api.SLO, window string) string {
 	return "-"
 }
 
-func sloStatus(c *cli.Context) error {
-	format, err := checkOutput(c)
-	if err != nil {
-		return err
-	}
-	h, err := dialServer(c)
-	if err != nil {
-		return err
-	}
-	ctx, stop := interruptible(c.Context)
-	defer stop()
+func sloStatus(ctx context.Context, c *cli.Context, h *client.HTTP) (answer, error) {
 	names, err := objectives(ctx, h, c.Args().Slice())
 	if err != nil {
-		return err
+		return answer{}, err
 	}
 	list := make([]slo.Summary, len(names))
+	t := &table{head: []string{"OBJECTIVE", "FIGURE", "VALUE"}}
 	for i, name := range names {
 		if err := h.SLO(ctx, name, &list[i]); err != nil {
-			return err
+			return answer{}, err
 		}
-	}
-	t := &table{head: []string{"OBJECTIVE", "FIGURE", "VALUE"}}
-	for i := range list {
 		statusRows(t, &list[i])
 	}
-	return emit(c.App.Writer, format, list, t)
+	return answer{data: list, table: t}, nil
 }
 
 // objectives returns the names that were asked for, or all.
