@@ -18,8 +18,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/api"
@@ -49,7 +47,6 @@ type Daemon struct {
 	settings atomic.Pointer[config.Resolved]
 	reloader reloader
 
-	lock    *flock.Flock
 	store   *storage.Store
 	log     *wal.Log
 	page    *ledger.Page
@@ -60,6 +57,7 @@ type Daemon struct {
 
 	deliveries *delivery.Registry
 	loop       *flush.Loop
+	auditor    *ledger.Auditor
 	reader     *query.Reader
 	engine     *query.Engine
 	doors      *ingest.Server
@@ -108,6 +106,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		catalog: admit.NewCatalog(c.Ingest.MaxSeries),
 		head:    query.NewHead(int64(c.Storage.HeadBytes)),
 	}
+	d.auditor = &ledger.Auditor{Read: d.Ledger, Logger: d.component("ledger")}
 	d.settings.Store(o.Settings)
 	d.reloader.read = o.Read
 	d.requests = telemetry.NewRequests(o.Now)
@@ -123,9 +122,11 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err := d.openTracing(ctx); err != nil {
 		return err
 	}
-	if err := d.lockDataDir(); err != nil {
+	release, err := LockDataDir(d.config.Server.DataDir)
+	if err != nil {
 		return err
 	}
+	d.closers.add("data directory", release)
 	if err := d.openStore(ctx); err != nil {
 		return err
 	}
@@ -189,43 +190,6 @@ func (d *Daemon) openTracing(ctx context.Context) error {
 		return nil // a receiver that is away must not make a clean stop look bad
 	})
 	return nil
-}
-
-// lockDataDir makes sure that this process alone uses the directory: two
-// daemons on one log would destroy each other's data.
-func (d *Daemon) lockDataDir() error {
-	dir := d.config.Server.DataDir
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("data directory: %w", err)
-	}
-	d.lock = flock.New(filepath.Join(dir, "lock"))
-	held, err := d.lock.TryLock()
-	if err != nil {
-		return fmt.Errorf("lock data directory: %w", err)
-	}
-	if !held {
-		return &InUseError{Dir: dir, PID: readPID(dir)}
-	}
-	d.closers.add("data directory", d.lock.Close)
-	return os.WriteFile(filepath.Join(dir, "pid"), fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
-}
-
-// InUseError reports that another daemon uses the data directory.
-type InUseError struct {
-	Dir string
-	PID string
-}
-
-func (e *InUseError) Error() string {
-	return fmt.Sprintf("the data directory %s is in use by another nexusctl daemon (process %s): stop it, or give this one its own with --data-dir", e.Dir, e.PID)
-}
-
-func readPID(dir string) string {
-	b, err := os.ReadFile(filepath.Join(dir, "pid"))
-	if err != nil || len(b) == 0 || len(b) > 16 {
-		return "unknown"
-	}
-	return string(b[:len(b)-1])
 }
 
 func (d *Daemon) openStore(ctx context.Context) error {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"example.com/nexusctl/protocol/api"
@@ -14,15 +15,30 @@ const readyTimeout = 2 * time.Second
 // can.
 func (d *Daemon) Ready(ctx context.Context) []api.Reason {
 	reasons := []api.Reason{}
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	if err := d.store.Ping(ctx); err != nil {
-		reasons = append(reasons, api.Reason{Code: "store_away", Detail: "the store does not answer; what arrives is kept in the log"})
+	if r, away := d.storeAway(ctx); away {
+		reasons = append(reasons, r)
 	}
 	if err := d.log.Err(); err != nil {
 		reasons = append(reasons, api.Reason{Code: "log_failed", Detail: "the log cannot be written"})
 	} else if d.log.Stats().Stalled {
 		reasons = append(reasons, api.Reason{Code: "log_stalled", Detail: "the log waits for disk space"})
 	}
+	if n := d.auditor.Difference(); n != 0 {
+		reasons = append(reasons, api.Reason{
+			Code: "ledger_breach", Detail: fmt.Sprintf("the ledger is broken: received less accounted for is %d", n),
+		})
+	}
 	return reasons
+}
+
+// storeAway asks the store, unless the flushes know already that it is away.
+func (d *Daemon) storeAway(ctx context.Context) (api.Reason, bool) {
+	r := api.Reason{Code: "store_away", Detail: "the store does not answer; what arrives is kept in the log"}
+	if since, away := d.loop.Flusher.Breaker().Away(); away {
+		r.Detail = fmt.Sprintf("the store has not answered for %s; what arrives is kept in the log", time.Since(since).Round(time.Second))
+		return r, true
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	return r, d.store.Ping(ctx) != nil
 }

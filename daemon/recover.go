@@ -3,9 +3,11 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/deadletter"
 	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/flush"
 	"example.com/nexusctl/daemon/lane"
@@ -26,6 +28,9 @@ func (d *Daemon) recover(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the log's position from the store: %w", err)
 	}
+	if err := d.checkReach(row.Position); err != nil {
+		return err
+	}
 	d.book.Open(statement(row.Counts))
 	if err := d.refreshOthers(ctx); err != nil {
 		return err
@@ -34,11 +39,16 @@ func (d *Daemon) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	letters, err := deadletter.Open(d.config.Server.DataDir, d.log.ID())
+	if err != nil {
+		return err
+	}
 	source := &replay.Source{Log: d.log, Checkpoints: dir, Catalog: d.catalog, Options: d.foldOptions(), Progress: d.progress()}
 	d.loop = &flush.Loop{
-		Flusher: flush.New(d.store, d.catalog, d.log.ID(), row.Position, d.component("flush")),
+		Flusher: flush.New(d.store, d.catalog, d.log.ID(), row.Position, letters, d.component("flush")),
 		Source:  source, Catalog: d.catalog, Book: d.book, Stored: d.stored, Logger: d.component("flush"),
-		Checkpoints: flush.NewCheckpointer(dir, d.log, d.catalog, d.component("flush"), d.now),
+		Moved:       func() { d.head.DropBefore(math.MaxInt64) },
+		Checkpoints: flush.NewCheckpointer(dir, d.log, d.catalog, letters, d.component("flush"), d.now),
 	}
 	if err := d.loadHead(ctx); err != nil {
 		return err
@@ -71,6 +81,9 @@ func (d *Daemon) replay(ctx context.Context, source *replay.Source, after wal.Po
 	}
 	folder, err := source.Generations(ctx, after, wal.Position(^uint64(0)), emit)
 	if err != nil {
+		return start, flushed, fmt.Errorf("recovery: %w", err)
+	}
+	if err := d.settleCut(folder); err != nil {
 		return start, flushed, fmt.Errorf("recovery: %w", err)
 	}
 	m := lane.NextMark(folder.Mark(), d.now().UnixMilli(), d.foldOptions().Resolution)
@@ -191,9 +204,11 @@ func (d *Daemon) refreshOthers(ctx context.Context) error {
 
 const refreshEvery = 10 * time.Second
 
-// watchBooks keeps the other writers' terms fresh. A store that is away leaves
-// them as they were; the flush loop says so.
+// watchBooks keeps the other writers' terms fresh, and holds the ledger to the
+// law. A store that is away leaves the others' as they were; the flush loop says
+// so.
 func (d *Daemon) watchBooks(ctx context.Context) {
+	d.background.Go(func() { d.auditor.Run(ctx) })
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
 	for {

@@ -26,6 +26,7 @@ func (d *Daemon) telemetry() http.Handler {
 		}),
 		telemetry.NewStages(d.measures()),
 		telemetry.NewStages(d.usage()),
+		telemetry.NewStages(d.spool()),
 		d.requests, d.ingested,
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.com/nexusctl/storage/dialect"
@@ -20,13 +21,17 @@ type Counts struct {
 	Dead       uint64            `json:"dead,omitempty"`
 	Lost       uint64            `json:"lost,omitempty"`
 	Duplicates uint64            `json:"duplicates,omitempty"`
+
+	// Revived are units that a flush takes out of Dead again, and counts under
+	// another term. It is a flush's alone: a writer's Dead is what is left.
+	Revived uint64 `json:"-"`
 }
 
 // add returns the sum of both.
 func (c Counts) add(o Counts) Counts {
 	return Counts{
 		Stored: c.Stored + o.Stored, Rejected: addMaps(c.Rejected, o.Rejected), Shed: addMaps(c.Shed, o.Shed),
-		Dead: c.Dead + o.Dead, Lost: c.Lost + o.Lost, Duplicates: c.Duplicates + o.Duplicates,
+		Dead: c.Dead + o.Dead - o.Revived, Lost: c.Lost + o.Lost, Duplicates: c.Duplicates + o.Duplicates,
 	}
 }
 
@@ -63,7 +68,19 @@ type Flush struct {
 	Hour     int64  // of arrival, hours since 1970
 	Blocks   []Block
 	Counts   Counts
+	Named    []Named // since the writer's last flush
 }
+
+// Named is a series and the id that Resolve gave it.
+type Named struct {
+	ID  int64
+	Key []byte
+}
+
+// ErrRenamed reports ids that the store does not give the series they were
+// given to, as after a failover to a copy that missed the naming. Resolve has
+// to be asked again.
+var ErrRenamed = errors.New("the store does not have series under the ids that it gave them")
 
 // PositionError reports a writer that is not where the flush begins.
 type PositionError struct{ Have, From, To uint64 }
@@ -111,19 +128,53 @@ func (s *Store) eachWriter(ctx context.Context, tx *sql.Tx, f func(Writer), wher
 // transaction. A flush that is in the store already is not applied again:
 // applied is false then, and that is no error. From anywhere else than the
 // flush's beginning it fails with *PositionError.
+//
+// Series are named in transactions of their own, so a copy that lags can have
+// the position and lack the names: those given since the writer's last flush
+// are looked up again here, and with it they are the store's for good.
 func (s *Store) Commit(ctx context.Context, f Flush) (applied bool, err error) {
-	if err := s.db.Partitions.Ensure(ctx, s.db.Write, "flush_block", f.Hour, 1); err != nil {
-		return false, s.wrap("flush", err)
-	}
-	err = s.write(ctx, "flush", func(ctx context.Context, tx *sql.Tx) error {
+	err = s.flush(ctx, f, func(ctx context.Context, tx *sql.Tx) (err error) {
 		applied, err = s.commit(ctx, tx, f)
 		return err
 	})
+	return applied && err == nil, err
+}
+
+// errUndo ends a transaction of which nothing is to be kept.
+var errUndo = errors.New("undo")
+
+// Probe asks whether the store would take a flush, and keeps nothing of it. It
+// fails as Commit would, so that whoever was refused can find out what for.
+func (s *Store) Probe(ctx context.Context, f Flush) error {
+	err := s.flush(ctx, f, func(ctx context.Context, tx *sql.Tx) error {
+		if _, err := s.commit(ctx, tx, f); err != nil {
+			return err
+		}
+		return errUndo
+	})
+	if errors.Is(err, errUndo) {
+		return nil
+	}
+	return err
+}
+
+// flush runs the transaction of a flush, whose partition it makes sure of.
+func (s *Store) flush(ctx context.Context, f Flush, run func(ctx context.Context, tx *sql.Tx) error) error {
+	if err := s.ensurePartition(ctx, f.Hour); err != nil {
+		return s.wrap("flush", err)
+	}
+	err := s.write(ctx, "flush", run)
 	if s.db.Classify(err) == dialect.NoPartition {
 		s.db.Partitions.Forget() // dropped by another daemon just now
-		return false, fmt.Errorf("flush: %w: a partition went away", ErrBusy)
+		return fmt.Errorf("flush: %w: a partition went away", ErrBusy)
 	}
-	return applied && err == nil, err
+	return err
+}
+
+func (s *Store) ensurePartition(ctx context.Context, hour int64) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return s.db.Partitions.Ensure(ctx, s.db.Write, "flush_block", hour, 1)
 }
 
 func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
@@ -136,6 +187,9 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
 		return false, nil
 	case have.Position != f.From:
 		return false, &PositionError{Have: have.Position, From: f.From, To: f.To}
+	}
+	if err := s.checkNames(ctx, tx, f.Named); err != nil {
+		return false, err
 	}
 	if err := s.insertBlocks(ctx, tx, f); err != nil {
 		return false, err
@@ -158,6 +212,26 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
 		return false, errors.Join(err, &PositionError{Have: have.Position, From: f.From, To: f.To})
 	}
 	return true, nil
+}
+
+func (s *Store) checkNames(ctx context.Context, tx *sql.Tx, named []Named) error {
+	for part := range slices.Chunk(named, s.db.MaxRows(2)) {
+		ids, hashes := make([]int64, len(part)), make([][]byte, len(part))
+		for i, n := range part {
+			h := keyHash(n.Key)
+			ids[i], hashes[i] = n.ID, h[:]
+		}
+		body, args := s.db.Rows([]dialect.Column{{Name: "id", Values: ids}, {Name: "h", Values: hashes}})
+		var found int
+		err := tx.QueryRowContext(ctx, "WITH wanted(id, h) AS ("+body+") SELECT COUNT(*) FROM wanted JOIN series ON series.id = wanted.id AND series.key_hash = wanted.h", args...).Scan(&found)
+		if err != nil {
+			return err
+		}
+		if found != len(part) {
+			return ErrRenamed
+		}
+	}
+	return nil
 }
 
 // lockWriter reads the writer's row and keeps others from it.

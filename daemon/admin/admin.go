@@ -1,6 +1,6 @@
 // Package admin is the daemon's door for whoever runs it: a Unix socket in the
 // data directory, which only the daemon's own user can open. Through it come
-// reload, settings, log levels and profiles, none of which belong on a port.
+// reload, settings, log levels, dead letters and profiles, none of which belong on a port.
 package admin
 
 import (
@@ -24,14 +24,23 @@ type Daemon interface {
 	Reload(ctx context.Context) (api.ReloadResult, error)
 	Settings() []api.Setting
 	SetLogLevel(level string) error
+	ReplayDeadLetters(ctx context.Context, files []string) (api.Settlement, error)
+	DropDeadLetters(ctx context.Context, files []string) (api.Settlement, error)
 }
 
 // maxPath is the longest path that a Unix socket's address holds on every
 // system.
 const maxPath = 103
 
-// maxRequest bounds a request's body.
-const maxRequest = 4 << 10
+// maxRequest bounds a request's body, maxFiles that of one that names files.
+const (
+	maxRequest = 4 << 10
+	maxFiles   = 16 << 20
+)
+
+// settleTimeout bounds what a client waits for the flush that settles its dead
+// letters.
+const settleTimeout = 30 * time.Second
 
 // Server is the open door.
 type Server struct {
@@ -86,12 +95,28 @@ func routes(d Daemon) http.Handler {
 		}
 		answer(w, struct{}{}, err)
 	})
+	mux.HandleFunc("POST "+api.AdminReplay, settling(d.ReplayDeadLetters))
+	mux.HandleFunc("POST "+api.AdminDrop, settling(d.DropDeadLetters))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	return mux
+}
+
+func settling(settle func(ctx context.Context, files []string) (api.Settlement, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), settleTimeout)
+		defer cancel()
+		var q api.SettleRequest
+		var s api.Settlement
+		err := json.NewDecoder(io.LimitReader(r.Body, maxFiles)).Decode(&q)
+		if err == nil {
+			s, err = settle(ctx, q.Files)
+		}
+		answer(w, s, err)
+	}
 }
 
 // answer sends what was done, or the fault as a problem. The peer is the

@@ -125,6 +125,7 @@ func (t *table) count(b *record.Batch) {
 		t.counts.Shed[i] += n
 	}
 	t.counts.Duplicates += b.Duplicates
+	t.counts.Lost += b.Lost
 }
 
 // deliver keeps who sent the batch, where it can be sent again.

@@ -6,6 +6,7 @@ import (
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/deadletter"
 	"example.com/nexusctl/daemon/record"
 	"example.com/nexusctl/daemon/replay"
 	"example.com/nexusctl/daemon/wal"
@@ -25,6 +26,7 @@ type Checkpointer struct {
 	files   *replay.Checkpoints
 	log     *wal.Log
 	catalog *admit.Catalog
+	letters *deadletter.Directory // nil where there are none to drop
 	logger  *slog.Logger
 	now     func() time.Time
 	last    time.Time
@@ -33,8 +35,8 @@ type Checkpointer struct {
 
 // NewCheckpointer returns a Checkpointer whose first checkpoint is due after
 // one whole interval.
-func NewCheckpointer(files *replay.Checkpoints, log *wal.Log, catalog *admit.Catalog, logger *slog.Logger, now func() time.Time) *Checkpointer {
-	return &Checkpointer{files: files, log: log, catalog: catalog, logger: logger, now: now, last: now()}
+func NewCheckpointer(files *replay.Checkpoints, log *wal.Log, catalog *admit.Catalog, letters *deadletter.Directory, logger *slog.Logger, now func() time.Time) *Checkpointer {
+	return &Checkpointer{files: files, log: log, catalog: catalog, letters: letters, logger: logger, now: now, last: now()}
 }
 
 // After is called when a generation is in the store and the state has advanced
@@ -83,7 +85,20 @@ func (c *Checkpointer) drop() error {
 	if freed > 0 {
 		c.logger.Debug("dropped log that is stored and old enough", "bytes", freed)
 	}
-	return err
+	if err != nil || c.letters == nil || !c.letters.Settled() {
+		return err
+	}
+	return c.dropLetters(positions[keep])
+}
+
+// dropLetters removes the letters that were settled by generations whose log
+// is no longer needed.
+func (c *Checkpointer) dropLetters(position uint64) error {
+	oldest, err := c.files.At(position)
+	if err != nil || oldest == nil {
+		return err
+	}
+	return c.letters.Forget(oldest.Mark.Generation)
 }
 
 // checkpoint gathers what the fold knows at the end of a generation. A restart

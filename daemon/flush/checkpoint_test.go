@@ -169,7 +169,7 @@ func TestCheckpointThatCannotBeWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.loop.Checkpoints = flush.NewCheckpointer(gone, p.log, p.catalog, slog.New(slog.DiscardHandler), time.Now)
+	p.loop.Checkpoints = flush.NewCheckpointer(gone, p.log, p.catalog, nil, slog.New(slog.DiscardHandler), time.Now)
 	if err := p.loop.LastCheckpoint(); err == nil {
 		t.Error("written into a directory that is not there")
 	}

@@ -3,34 +3,30 @@
 // position in one transaction.
 //
 // A commit whose answer was lost is harmless: the store knows the position it
-// is at, so the same flush applied again is seen and counted once.
+// is at, so the same flush applied again is seen and counted once. What a
+// healthy store refuses is taken out, kept as dead letters, and counted as dead
+// in that same transaction.
 package flush
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/deadletter"
 	"example.com/nexusctl/storage"
-	"example.com/nexusctl/storage/block"
 )
 
 // Store is what a flush needs of the store; see storage.Store.
 type Store interface {
 	Resolve(ctx context.Context, keys [][]byte) ([]int64, error)
 	Commit(ctx context.Context, f storage.Flush) (applied bool, err error)
+	Probe(ctx context.Context, f storage.Flush) error
 }
-
-// resolveBatch bounds the keys of one call to the store.
-const resolveBatch = 20_000
 
 // Committed is one flush that is in the store.
 type Committed struct {
@@ -45,9 +41,16 @@ type Committed struct {
 type Flusher struct {
 	store    Store
 	catalog  *admit.Catalog
+	letters  *deadletter.Directory
 	writer   string
 	log      *slog.Logger
-	position uint64 // where the store is
+	breaker  *Breaker
+	position atomic.Uint64       // where the store is
+	refused  map[uint32]*refusal // series without an id, by index
+	named    []*admit.Series     // since the last commit
+
+	asked    sync.Mutex
+	requests []*Request
 
 	stats Stats
 }
@@ -60,147 +63,73 @@ type Stats struct {
 }
 
 // New returns a flusher for the log named writer, whose position in the store
-// is position.
-func New(store Store, catalog *admit.Catalog, writer string, position uint64, log *slog.Logger) *Flusher {
-	return &Flusher{store: store, catalog: catalog, writer: writer, position: position, log: log}
+// is position, and whose dead letters go to letters.
+func New(store Store, catalog *admit.Catalog, writer string, position uint64, letters *deadletter.Directory, log *slog.Logger) *Flusher {
+	f := &Flusher{
+		store: store, catalog: catalog, letters: letters, writer: writer, log: log, breaker: newBreaker(log), refused: map[uint32]*refusal{},
+	}
+	f.position.Store(position)
+	return f
 }
 
 // Stats returns the counters.
 func (f *Flusher) Stats() *Stats { return &f.stats }
 
+// Breaker returns the breaker before the store.
+func (f *Flusher) Breaker() *Breaker { return f.breaker }
+
 // Position returns where the store is: the end of the last flush.
-func (f *Flusher) Position() uint64 { return f.position }
+func (f *Flusher) Position() uint64 { return f.position.Load() }
 
 // Flush stores one generation and returns what was committed. It tries again,
-// ever more slowly, while the store is away, and gives up when ctx ends or the
-// store refuses. A generation in which nothing happened moves the position
-// all the same: the log before it can then be dropped.
+// ever more slowly, while the store is away, and gives up when ctx ends. A
+// generation in which nothing happened moves the position all the same: the
+// log before it can then be dropped.
 func (f *Flusher) Flush(ctx context.Context, g *aggregate.Generation, state *aggregate.State) (Committed, error) {
-	start := time.Now()
-	counts := g.Counts()
-	if err := f.retry(ctx, "name new series", func() error { return f.resolve(ctx, g) }); err != nil {
-		return Committed{}, err
-	}
-	named := time.Now()
-	out, busiest := f.encode(g, state)
-	encoded := time.Now()
-	out.Counts.Rejected, out.Counts.Shed = counts.RejectedByName(), counts.ShedByName()
-	out.Counts.Duplicates = counts.Duplicates
-	if out.Counts.Stored != g.Values() {
-		f.log.Error("a flush holds another number of values than its generation took: this is a fault of the daemon",
-			"generation", g.Number, "taken", g.Values(), "flushed", out.Counts.Stored)
-	}
-	err := f.retry(ctx, "store", func() error {
-		_, err := f.store.Commit(ctx, out)
-		return err
-	})
+	c := Committed{Generation: g, Began: time.Now()}
+	d, err := f.begin(g)
 	if err != nil {
-		return Committed{}, err
+		return c, err
 	}
-	f.position = out.To
+	if err := f.name(ctx, d); err != nil {
+		return c, err
+	}
+	c.Named = time.Now()
+	f.encode(d, state)
+	c.Encoded = time.Now()
+	if err := f.commit(ctx, d); err != nil {
+		return c, err
+	}
+	c.Flush, c.Busiest, c.Done = d.flush(), d.top.named(d.all), time.Now()
+	f.position.Store(g.To)
+	f.named = nil
+	f.count(d, c.Done.Sub(c.Began))
+	return c, nil
+}
+
+func (f *Flusher) count(d *draft, took time.Duration) {
+	if units, want := d.units(), d.g.Values()+d.revived-d.dropped; units != want {
+		f.log.Error("a flush holds another number of values than its generation took: this is a fault of the daemon",
+			"generation", d.g.Number, "taken", want, "flushed", units)
+	}
 	f.stats.Flushes.Add(1)
-	f.stats.LastNanos.Store(int64(time.Since(start)))
-	return Committed{Generation: g, Flush: out, Busiest: busiest, Began: start, Named: named, Encoded: encoded, Done: time.Now()}, nil
-}
-
-// resolve gives an id to every series of the generation that has none. Keys go
-// to the store sorted, so that ids do not depend on the order of arrival.
-func (f *Flusher) resolve(ctx context.Context, g *aggregate.Generation) error {
-	var missing []*admit.Series
-	seen := map[uint32]struct{}{}
-	all := f.catalog.Snapshot()
-	g.Series(func(i uint32) {
-		if _, ok := seen[i]; ok || all[i].ID() != 0 {
-			return
-		}
-		seen[i] = struct{}{}
-		missing = append(missing, all[i])
-	})
-	slices.SortFunc(missing, func(a, b *admit.Series) int { return compareKeys(a.Key, b.Key) })
-	for part := range slices.Chunk(missing, resolveBatch) {
-		keys := make([][]byte, len(part))
-		for i, s := range part {
-			keys[i] = []byte(s.Key)
-		}
-		ids, err := f.store.Resolve(ctx, keys)
-		if err != nil {
-			return err
-		}
-		for i, s := range part {
-			s.SetID(ids[i])
+	f.stats.LastNanos.Store(int64(took))
+	for _, s := range d.shards {
+		if s.data != nil {
+			f.stats.Points.Add(s.points)
+			f.stats.Bytes.Add(uint64(len(s.data)))
 		}
 	}
-	return nil
 }
 
-func compareKeys(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// encode turns the generation into blocks. Every series has its id.
-func (f *Flusher) encode(g *aggregate.Generation, state *aggregate.State) (storage.Flush, []Busy) {
-	const hour = 3_600_000
-	out := storage.Flush{Writer: f.writer, From: f.position, To: g.To, Seq: g.Number, Hour: g.Bucket / hour}
-	all := f.catalog.Snapshot()
-	own := f.ownIDs()
-	var top busiest
-	g.Points(func(i uint32) int64 { return all[i].ID() }, state, func(shard int64, points []block.Point) {
-		b := storage.Block{Shard: shard, Data: block.AppendBlock(nil, shard, g.Bucket, points)}
-		for i := range points {
-			p := &points[i]
-			if own[p.Series] {
-				continue
-			}
-			out.Counts.Stored += p.N
-			if p.Time == g.Bucket {
-				top.offer(p.Series, p.N)
-			}
-		}
-		f.stats.Points.Add(uint64(len(points)))
-		f.stats.Bytes.Add(uint64(len(b.Data)))
-		out.Blocks = append(out.Blocks, b)
-	})
-	return out, top.named(all)
-}
-
-// ownIDs returns the ids of the daemon's own signals, which the ledger does not
-// count.
-func (f *Flusher) ownIDs() map[int64]bool {
-	ids := map[int64]bool{}
-	for _, s := range f.catalog.Own() {
-		ids[s.ID()] = true
-	}
-	return ids
-}
-
-// retry repeats op while the store is away.
-func (f *Flusher) retry(ctx context.Context, what string, op func() error) error {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval = 100 * time.Millisecond
-	wait.MaxInterval = 10 * time.Second
-	for {
-		err := op()
-		if !errors.Is(err, storage.ErrUnavailable) && !errors.Is(err, storage.ErrBusy) {
-			f.stats.Away.Store(false)
-			if err != nil {
-				return fmt.Errorf("%s: %w", what, err)
-			}
-			return nil
-		}
-		f.stats.Away.Store(true)
-		f.stats.Retries.Add(1)
-		delay := wait.NextBackOff()
-		f.log.Warn("the store is away; the log keeps what arrives", "operation", what, "error", err, "next_try_in", delay)
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
-			return fmt.Errorf("%s: %w (last: %w)", what, ctx.Err(), err)
-		}
+// moved takes the flusher to another position of the store, as after a
+// failover to a copy that lags. The copy may lack series too, and give their
+// ids to others: every series is named again.
+func (f *Flusher) moved(to uint64) {
+	f.position.Store(to)
+	clear(f.refused)
+	f.named = nil
+	for _, s := range f.catalog.Snapshot() {
+		s.SetID(0)
 	}
 }

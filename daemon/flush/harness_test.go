@@ -16,6 +16,7 @@ import (
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/deadletter"
 	"example.com/nexusctl/daemon/flush"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/ledger"
@@ -68,6 +69,7 @@ type faulty struct {
 	commits       []storage.Flush // that the store was asked for
 	keys          [][][]byte
 	check         func(f storage.Flush)
+	refuse        func(f storage.Flush) bool // what no try makes better
 }
 
 func (f *faulty) set(before, after func(op string) error) {
@@ -101,6 +103,20 @@ func (f *faulty) Resolve(ctx context.Context, keys [][]byte) ([]int64, error) {
 	return ids, errors.Join(err, call(after, "resolve"))
 }
 
+func (f *faulty) Probe(ctx context.Context, c storage.Flush) error {
+	before, after := f.faults()
+	if err := call(before, "probe"); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	store, refuse := f.store, f.refuse
+	f.mu.Unlock()
+	if refuse != nil && refuse(c) {
+		return errRefused
+	}
+	return errors.Join(store.Probe(ctx, c), call(after, "probe"))
+}
+
 func (f *faulty) Commit(ctx context.Context, c storage.Flush) (bool, error) {
 	before, after := f.faults()
 	if err := call(before, "commit"); err != nil {
@@ -108,8 +124,11 @@ func (f *faulty) Commit(ctx context.Context, c storage.Flush) (bool, error) {
 	}
 	f.mu.Lock()
 	f.commits = append(f.commits, c)
-	store := f.store
+	store, refuse := f.store, f.refuse
 	f.mu.Unlock()
+	if refuse != nil && refuse(c) {
+		return false, errRefused
+	}
 	if f.check != nil {
 		f.check(c)
 	}
@@ -139,6 +158,7 @@ type pipeline struct {
 	catalog *admit.Catalog
 	set     *lane.Set
 	files   *replay.Checkpoints
+	letters *deadletter.Directory
 	book    ledger.Book
 	loop    *flush.Loop
 	now     atomic.Int64 // of the data
@@ -183,12 +203,15 @@ func newPipeline(t *testing.T, o wal.Options) *pipeline {
 	if p.files, err = replay.OpenCheckpoints(p.dir); err != nil {
 		t.Fatal(err)
 	}
+	if p.letters, err = deadletter.Open(p.dir, p.log.ID()); err != nil {
+		t.Fatal(err)
+	}
 	clock := func() time.Time { return time.Now().Add(time.Duration(p.clock.Load())) }
 	p.loop = &flush.Loop{
-		Flusher: flush.New(p.faulty, p.catalog, p.log.ID(), 0, logger), Queue: p.set.Collector(),
+		Flusher: flush.New(p.faulty, p.catalog, p.log.ID(), 0, p.letters, logger), Queue: p.set.Collector(),
 		Source:  &replay.Source{Log: p.log, Checkpoints: p.files, Catalog: p.catalog, Options: foldOptions},
 		Catalog: p.catalog, Book: &p.book, Logger: logger,
-		Checkpoints: flush.NewCheckpointer(p.files, p.log, p.catalog, logger, clock),
+		Checkpoints: flush.NewCheckpointer(p.files, p.log, p.catalog, p.letters, logger, clock),
 		Stored: func(c flush.Committed) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -350,5 +373,7 @@ func (p *pipeline) checkBook(n int) {
 		p.t.Errorf("settled %+v, pending %+v after %d generations", own, terms, n)
 	}
 }
+
+var errRefused = fmt.Errorf("the test says: %w", storage.ErrRefused)
 
 var errAway = fmt.Errorf("the test says: %w", storage.ErrUnavailable)

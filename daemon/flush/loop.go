@@ -32,6 +32,9 @@ type Loop struct {
 	// Stored is told of every flush before readers stop finding its
 	// generation in memory.
 	Stored func(Committed)
+	// Moved is told of a store that was found in an earlier state, before
+	// anything is stored there again: what is known of its blocks is void.
+	Moved  func()
 	Logger *slog.Logger
 
 	last *aggregate.Generation // the newest that was stored from memory
@@ -46,7 +49,9 @@ func (l *Loop) Run(ctx context.Context) error {
 			return nil
 		}
 		if spilled {
-			err = l.refold(ctx, wal.Position(l.Flusher.Position()), wal.Position(upTo), l.settleSpilled)
+			err = l.healing(ctx, func() error {
+				return l.refold(ctx, wal.Position(l.Flusher.Position()), wal.Position(upTo), l.settleSpilled)
+			})
 		} else {
 			err = l.flush(ctx, g)
 		}
@@ -59,31 +64,57 @@ func (l *Loop) Run(ctx context.Context) error {
 	}
 }
 
-// flush stores a generation from memory. A store found at an older position
-// has failed over to a copy that lags: what it misses is read back from the
-// log first.
+// flush stores a generation from memory.
 func (l *Loop) flush(ctx context.Context, g *aggregate.Generation) error {
 	if err := l.Source.Log.WaitSynced(ctx, wal.Position(g.To)); err != nil {
 		return err // a store ahead of its log could never be brought together with it
 	}
+	settled := l.Flusher.take(g.Number)
+	var c Committed
+	err := l.healing(ctx, func() (err error) {
+		c, err = l.Flusher.Flush(ctx, g, l.Queue.State())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	l.settle(c, nil)
+	settled(c)
+	l.last = g
+	return l.Checkpoints.After(g, l.Queue.State())
+}
+
+// healing runs op until it has met no store that failed over to a copy that
+// lags. What such a store misses is read back from the log before op goes on.
+func (l *Loop) healing(ctx context.Context, op func() error) error {
 	for {
-		c, err := l.Flusher.Flush(ctx, g, l.Queue.State())
+		err := op()
 		var at *storage.PositionError
-		if errors.As(err, &at) && at.Have < at.From {
+		switch {
+		case errors.As(err, &at) && at.Have < at.From:
 			l.Logger.Warn("the store is at an older position, as after a failover; what it misses is stored again from the log",
 				"store", at.Have, "flushed", at.From)
-			l.Flusher.position = at.Have
-			if err := l.refold(ctx, wal.Position(at.Have), wal.Position(at.From), l.restore); err != nil {
-				return err
-			}
-			continue
+			l.moved(at.Have)
+			err = l.healing(ctx, func() error {
+				return l.refold(ctx, wal.Position(l.Flusher.Position()), wal.Position(at.From), l.restore)
+			})
+		case errors.Is(err, storage.ErrRenamed):
+			l.Logger.Warn("the store lacks names that it gave, as after a failover; every series is named again")
+			l.moved(l.Flusher.Position())
+			err = pause(ctx, firstPause)
+		default:
+			return err
 		}
 		if err != nil {
 			return err
 		}
-		l.settle(c, nil)
-		l.last = g
-		return l.Checkpoints.After(g, l.Queue.State())
+	}
+}
+
+func (l *Loop) moved(to uint64) {
+	l.Flusher.moved(to)
+	if l.Moved != nil {
+		l.Moved()
 	}
 }
 
@@ -138,10 +169,12 @@ func (l *Loop) store(c Committed) {
 	}
 }
 
-// Settled returns the ledger terms of a flush.
+// Settled returns the ledger terms of a flush. Units that leave the dead ones
+// are subtracted: where a flush revives more than it adds, Dead is negative,
+// modulo 2^64, and the sum over all flushes is not.
 func Settled(f storage.Flush) ledger.Statement {
 	return ledger.Statement{
 		Stored: f.Counts.Stored, Rejected: f.Counts.Rejected, Shed: f.Counts.Shed,
-		Dead: f.Counts.Dead, Lost: f.Counts.Lost, Duplicates: f.Counts.Duplicates,
+		Dead: f.Counts.Dead - f.Counts.Revived, Lost: f.Counts.Lost, Duplicates: f.Counts.Duplicates,
 	}
 }

@@ -50,22 +50,21 @@ func TestStoreThatIsAway(t *testing.T) {
 	}
 }
 
-// TestRefusingStoreEndsTheLoop must not go on behind data that is refused.
-func TestRefusingStoreEndsTheLoop(t *testing.T) {
-	for _, op := range []string{"resolve", "commit"} {
-		p := newPipeline(t, usual)
-		p.faulty.set(failing(op, 1, storage.ErrRefused), nil)
-		p.generation(0)
-		p.generation(1)
-		if err := p.runToItsEnd(); !errors.Is(err, storage.ErrRefused) {
-			t.Errorf("%s: %v", op, err)
-		}
-		if w, err := p.store.Writer(t.Context(), p.log.ID()); err != nil || w.Position != 0 || len(p.faulty.commits) != 0 {
-			t.Errorf("%s: %+v, %v: something was stored behind it", op, w, err)
-		}
-		if waiting, _ := p.set.Collector().Backlog(); waiting != 2 {
-			t.Errorf("%s: %d generations wait", op, waiting)
-		}
+// TestStoreThatRefusesItsOwnPosition must not go on: what is refused there is
+// not the data, and no dead letter would help.
+func TestStoreThatRefusesItsOwnPosition(t *testing.T) {
+	p := newPipeline(t, usual)
+	p.faulty.refuse = func(storage.Flush) bool { return true }
+	p.generation(0)
+	p.generation(1)
+	if err := p.runToItsEnd(); !errors.Is(err, storage.ErrRefused) {
+		t.Error(err)
+	}
+	if w, err := p.store.Writer(t.Context(), p.log.ID()); err != nil || w.Position != 0 {
+		t.Errorf("%+v, %v: something was stored behind it", w, err)
+	}
+	if waiting, _ := p.set.Collector().Backlog(); waiting != 2 {
+		t.Errorf("%d generations wait", waiting)
 	}
 }
 

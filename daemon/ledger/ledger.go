@@ -23,6 +23,7 @@ type Counts struct {
 	Rejected   [protocol.NumReasons]uint64
 	Shed       [protocol.NumSheds]uint64
 	Duplicates uint64
+	Lost       uint64
 }
 
 // Add adds o's counts to c's.
@@ -34,6 +35,7 @@ func (c *Counts) Add(o *Counts) {
 		c.Shed[i] += n
 	}
 	c.Duplicates += o.Duplicates
+	c.Lost += o.Lost
 }
 
 // Refused returns the rejected and the shed units.

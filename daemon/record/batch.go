@@ -20,6 +20,7 @@ const (
 	sectionDuplicates = 7
 	sectionSession    = 8
 	sectionClaim      = 9
+	sectionLost       = 10
 )
 
 // AppendBatch encodes a batch. Definitions must be at most 2^32 references in
@@ -33,7 +34,12 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 	dst = appendOrdered(dst, b.Ordered)
 	dst = appendTimed(dst, b.Timed)
 	dst = appendCounts(dst, b)
-	return appendDelivery(dst, b)
+	dst = appendDelivery(dst, b)
+	if b.Lost > 0 {
+		dst = append(dst, sectionLost)
+		dst = binary.AppendUvarint(dst, b.Lost)
+	}
+	return dst
 }
 
 func appendDefs(dst []byte, b *Batch) []byte {
@@ -185,6 +191,8 @@ func (r *reader) section(section byte, b *Batch) {
 		r.session(&b.Session)
 	case sectionClaim:
 		b.Claim = r.claim()
+	case sectionLost:
+		b.Lost = r.uvarint()
 	default:
 		r.bad = true
 	}

@@ -24,6 +24,7 @@ type Kind byte
 const (
 	KindBatch Kind = 1
 	KindMark  Kind = 2
+	KindCut   Kind = 3
 )
 
 // ErrMalformed reports bytes that this package did not write. A frame whose
@@ -37,7 +38,7 @@ func KindOf(b []byte) (Kind, error) {
 		return 0, fmt.Errorf("%w: empty", ErrMalformed)
 	}
 	switch k := Kind(b[0]); k {
-	case KindBatch, KindMark:
+	case KindBatch, KindMark, KindCut:
 		return k, nil
 	default:
 		return 0, fmt.Errorf("%w: kind %d", ErrMalformed, b[0])
@@ -62,6 +63,7 @@ type Batch struct {
 	Rejected   [protocol.NumReasons]uint32
 	Shed       [protocol.NumSheds]uint64
 	Duplicates uint64
+	Lost       uint64 // units that a repair had to cut out of the log
 
 	// Who sent the batch, where it can be sent again.
 	Session Session
@@ -123,7 +125,7 @@ func (b *Batch) Refused() (n uint64) {
 
 // Empty reports that there is nothing to log.
 func (b *Batch) Empty() bool {
-	return len(b.Defs) == 0 && b.Values() == 0 && b.Refused() == 0 && b.Duplicates == 0 &&
+	return len(b.Defs) == 0 && b.Values() == 0 && b.Refused() == 0 && b.Duplicates == 0 && b.Lost == 0 &&
 		len(b.Session.Producer) == 0 && b.Claim == (Claim{})
 }
 

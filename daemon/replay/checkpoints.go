@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,39 +12,106 @@ import (
 	"strings"
 
 	"example.com/nexusctl/daemon/record"
+	"example.com/nexusctl/daemon/wal"
 )
 
 const checkpointPrefix = "checkpoint-"
 
 // Checkpoints is the directory of a log's checkpoints, one file each, named by
 // position.
-type Checkpoints struct{ dir string }
+type Checkpoints struct {
+	fs  wal.FS
+	dir string
+}
 
 // OpenCheckpoints uses dir, which must exist, and removes what a kill left
 // half-written.
-func OpenCheckpoints(dir string) (*Checkpoints, error) {
-	half, err := filepath.Glob(filepath.Join(dir, checkpointPrefix+"*.tmp"))
-	if err != nil {
+func OpenCheckpoints(dir string) (*Checkpoints, error) { return OpenCheckpointsOn(wal.OS, dir) }
+
+// OpenCheckpointsOn is OpenCheckpoints on another file system.
+func OpenCheckpointsOn(fsys wal.FS, dir string) (*Checkpoints, error) {
+	c := LookAtCheckpoints(fsys, dir)
+	names, err := fsys.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list checkpoints: %w", err)
 	}
-	for _, path := range half {
-		if err := os.Remove(path); err != nil {
+	for _, name := range names {
+		if !strings.HasPrefix(name, checkpointPrefix) || !strings.HasSuffix(name, ".tmp") {
+			continue
+		}
+		if err := fsys.Remove(filepath.Join(dir, name)); err != nil {
 			return nil, fmt.Errorf("remove half-written checkpoint: %w", err)
 		}
 	}
-	return &Checkpoints{dir: dir}, nil
+	return c, nil
 }
+
+// LookAtCheckpoints uses dir and changes nothing by itself.
+func LookAtCheckpoints(fsys wal.FS, dir string) *Checkpoints { return &Checkpoints{fs: fsys, dir: dir} }
 
 // Write stores a checkpoint durably: it is whole under its name, or not there.
 func (c *Checkpoints) Write(p *record.Checkpoint) error {
 	path := c.path(p.Position)
-	if err := writeSynced(path+".tmp", record.AppendCheckpoint(nil, p)); err != nil {
+	err := c.writeSynced(path+".tmp", record.AppendCheckpoint(nil, p))
+	if err == nil {
+		err = c.fs.Rename(path+".tmp", path)
+	}
+	if err == nil {
+		err = c.fs.SyncDir(c.dir)
+	}
+	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
-	if err := os.Rename(path+".tmp", path); err != nil {
-		return fmt.Errorf("write checkpoint: %w", err)
+	return nil
+}
+
+func (c *Checkpoints) writeSynced(path string, b []byte) error {
+	f, err := c.fs.Open(path, true)
+	if err != nil {
+		return err
 	}
-	return syncDir(c.dir)
+	err = f.Truncate(0)
+	if err == nil {
+		_, err = f.WriteAt(b, 0)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Read returns the checkpoint at a position.
+func (c *Checkpoints) Read(position uint64) (*record.Checkpoint, error) {
+	b, err := c.content(c.path(position))
+	if err != nil {
+		return nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	p, err := record.DecodeCheckpoint(b)
+	if err == nil && p.Position != position {
+		err = fmt.Errorf("%w: it is of position %d", record.ErrMalformed, p.Position)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint %s: %w", c.path(position), err)
+	}
+	return p, nil
+}
+
+func (c *Checkpoints) content(path string) ([]byte, error) {
+	f, err := c.fs.Open(path, false)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, size)
+	n, err := f.ReadAt(b, 0)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return b[:n], err
 }
 
 // At returns the newest readable checkpoint at or before the position; nil
@@ -59,29 +127,25 @@ func (c *Checkpoints) At(position uint64) (*record.Checkpoint, error) {
 		if p > position {
 			continue
 		}
-		b, err := os.ReadFile(c.path(p))
-		if err != nil {
-			return nil, fmt.Errorf("read checkpoint: %w", err)
-		}
-		cp, err := record.DecodeCheckpoint(b)
+		cp, err := c.Read(p)
 		if err == nil {
 			return cp, nil
 		}
-		damage = errors.Join(damage, fmt.Errorf("checkpoint %s: %w", c.path(p), err))
+		damage = errors.Join(damage, err)
 	}
 	return nil, damage
 }
 
 // Positions returns the positions of all checkpoints, rising.
 func (c *Checkpoints) Positions() ([]uint64, error) {
-	entries, err := os.ReadDir(c.dir)
+	names, err := c.fs.ReadDir(c.dir)
 	if err != nil {
 		return nil, fmt.Errorf("list checkpoints: %w", err)
 	}
 	var list []uint64
-	for _, e := range entries {
-		digits, ok := strings.CutPrefix(e.Name(), checkpointPrefix)
-		if !ok || strings.HasSuffix(digits, ".tmp") {
+	for _, name := range names {
+		digits, ok := strings.CutPrefix(name, checkpointPrefix)
+		if !ok || len(digits) != 20 {
 			continue
 		}
 		if p, err := strconv.ParseUint(digits, 10, 64); err == nil {
@@ -98,7 +162,7 @@ func (c *Checkpoints) Written(position uint64) (fs.FileInfo, error) { return os.
 
 // Remove deletes the checkpoint at the position.
 func (c *Checkpoints) Remove(position uint64) error {
-	if err := os.Remove(c.path(position)); err != nil {
+	if err := c.fs.Remove(c.path(position)); err != nil {
 		return fmt.Errorf("remove checkpoint: %w", err)
 	}
 	return nil
@@ -108,19 +172,8 @@ func (c *Checkpoints) path(position uint64) string {
 	return filepath.Join(c.dir, fmt.Sprintf("%s%020d", checkpointPrefix, position))
 }
 
-func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+// setAside gives a checkpoint a name under which nobody looks for it.
+func (c *Checkpoints) setAside(position uint64) error {
+	path := c.path(position)
+	return errors.Join(c.fs.Rename(path, filepath.Join(c.dir, "cut-"+filepath.Base(path))), c.fs.SyncDir(c.dir))
 }

@@ -7,6 +7,7 @@
 package replay
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,13 +27,17 @@ type Folder struct {
 	ordered *aggregate.Ordered
 	mark    record.Mark // that opened the current generation; zero before the first
 	from    uint64
-	batch   record.Batch
+	flight  flight
+	cut     *record.Cut // of a repair since which no process has started
+	counted uint64      // lost units that are in the log since then
 }
 
 // lane is one lane of the log, and the series of its references.
 type lane struct {
 	fold   *aggregate.Lane
 	series []*admit.Series
+	jobs   []*job // read, and not yet on their way into the tables
+	flying []*job
 }
 
 // NewFolder starts from a checkpoint, or from the log's very beginning where c
@@ -47,9 +52,12 @@ func NewFolder(c *record.Checkpoint, catalog *admit.Catalog, o aggregate.Options
 	}
 	f.mark, f.from = c.Mark, c.Position
 	for _, dict := range c.Lanes {
-		if err := f.define(f.lane(dict.Lane), dict.Defs); err != nil {
+		l := f.lane(dict.Lane)
+		refs, err := f.intern(l, dict.Defs, nil)
+		if err != nil {
 			return nil, fmt.Errorf("checkpoint at %d: %w", c.Position, err)
 		}
+		l.define(refs)
 	}
 	for _, g := range c.Gauges {
 		s, err := catalog.Intern(g.Key)
@@ -69,8 +77,12 @@ func (f *Folder) State() *aggregate.State { return f.state }
 // Mark returns the mark that opened the current generation.
 func (f *Folder) Mark() record.Mark { return f.mark }
 
-// Record folds one record. A mark closes the open generation and returns it;
-// other records return nil.
+// Cut returns the loss that no start has settled yet, nil where there is none,
+// and how much of it the open generation counts already.
+func (f *Folder) Cut() (c *record.Cut, counted uint64) { return f.cut, f.counted }
+
+// Record folds one record. A mark, or a cut, closes the open generation and
+// returns it; other records return nil.
 func (f *Folder) Record(payload []byte, span wal.Span) (*aggregate.Generation, error) {
 	kind, err := record.KindOf(payload)
 	if err != nil {
@@ -82,15 +94,27 @@ func (f *Folder) Record(payload []byte, span wal.Span) (*aggregate.Generation, e
 		}
 		return nil, nil
 	}
+	if kind == record.KindCut {
+		return f.foldCut(payload, span)
+	}
 	m, err := record.DecodeMark(payload)
 	if err != nil {
 		return nil, fmt.Errorf("record at %d: %w", span.From, err)
 	}
-	return f.foldMark(m, span)
+	if f.mark.Generation != 0 && m.Generation != f.mark.Generation+1 {
+		return nil, fmt.Errorf("record at %d: %w: generation %d after %d", span.From, record.ErrMalformed, m.Generation, f.mark.Generation)
+	}
+	if m.Restart {
+		f.cut, f.counted = nil, 0 // the start before this mark has settled it
+	}
+	return f.close(m, uint64(span.To)), nil
 }
 
-func (f *Folder) foldBatch(payload []byte, span wal.Span) error {
-	b := &f.batch
+// foldBatch reads a batch and sends it on its way into its lane's tables. What
+// depends on the order over all lanes is done here, in the log's own.
+func (f *Folder) foldBatch(payload []byte, span wal.Span) (err error) {
+	j := f.flight.job()
+	b := &j.batch
 	if err := record.DecodeBatch(payload, b); err != nil {
 		return err
 	}
@@ -98,14 +122,20 @@ func (f *Folder) foldBatch(payload []byte, span wal.Span) error {
 	if len(b.Defs) > 0 && int(b.FirstRef) != len(l.series) {
 		return fmt.Errorf("%w: lane %d defines %d, next is %d", record.ErrMalformed, b.Lane, b.FirstRef, len(l.series))
 	}
-	if err := f.define(l, b.Defs); err != nil {
+	if j.refs, err = f.intern(l, b.Defs, j.refs[:0]); err != nil {
 		return err
 	}
 	if err := l.check(b); err != nil {
 		return err
 	}
 	f.ordered.Apply(b, func(ref uint32) uint32 { return l.series[ref].Index })
-	l.fold.Fold(uint64(span.From), b)
+	f.counted += b.Lost
+	b.Session.Producer = bytes.Clone(b.Session.Producer) // the payload goes before the fold comes
+	j.at = uint64(span.From)
+	l.jobs = append(l.jobs, j)
+	if f.flight.full(b) {
+		f.fly()
+	}
 	return nil
 }
 
@@ -122,12 +152,31 @@ func (l *lane) check(b *record.Batch) error {
 	return nil
 }
 
-func (f *Folder) foldMark(m record.Mark, span wal.Span) (*aggregate.Generation, error) {
-	if f.mark.Generation != 0 && m.Generation != f.mark.Generation+1 {
-		return nil, fmt.Errorf("record at %d: %w: generation %d after %d", span.From, record.ErrMalformed, m.Generation, f.mark.Generation)
+// foldCut ends the open generation where the loss begins: the store may be
+// behind that already, and then it has all of it.
+func (f *Folder) foldCut(payload []byte, span wal.Span) (*aggregate.Generation, error) {
+	c, err := record.DecodeCut(payload)
+	if err != nil {
+		return nil, fmt.Errorf("record at %d: %w", span.From, err)
 	}
+	if c.Generation <= f.mark.Generation || c.From < f.from || c.From > uint64(span.From) {
+		return nil, fmt.Errorf("record at %d: %w: a cut from %d with generation %d", span.From, record.ErrMalformed, c.From, c.Generation)
+	}
+	m := record.Mark{Generation: c.Generation, Bucket: f.mark.Bucket, At: c.At, Restart: true}
+	if f.mark.Generation == 0 {
+		m.Bucket = c.At / f.opts.Resolution * f.opts.Resolution
+	}
+	f.cut, f.counted = &c, 0
+	return f.close(m, c.From), nil
+}
+
+// close ends the open generation at a position and opens the mark's. The log's
+// first mark ends none.
+func (f *Folder) close(m record.Mark, to uint64) *aggregate.Generation {
+	f.fly()
+	f.land()
 	closed := &aggregate.Generation{
-		Number: f.mark.Generation, Bucket: f.mark.Bucket, Next: m, From: f.from, To: uint64(span.To), Ordered: f.ordered,
+		Number: f.mark.Generation, Bucket: f.mark.Bucket, Next: m, From: f.from, To: to, Ordered: f.ordered,
 	}
 	for _, number := range slices.Sorted(maps.Keys(f.lanes)) {
 		closed.Parts = append(closed.Parts, f.lanes[number].fold.Seal(m.Generation, m.Bucket))
@@ -138,10 +187,10 @@ func (f *Folder) foldMark(m record.Mark, span wal.Span) (*aggregate.Generation, 
 		f.lanes = map[uint32]*lane{}
 	}
 	if first {
-		return nil, nil // the log's first mark opens a generation and closes none
+		return nil
 	}
-	f.from = uint64(span.To)
-	return closed, nil
+	f.from = to
+	return closed
 }
 
 func (f *Folder) lane(number uint32) *lane {
@@ -153,14 +202,16 @@ func (f *Folder) lane(number uint32) *lane {
 	return l
 }
 
-func (f *Folder) define(l *lane, defs []record.Def) error {
+// intern finds the series of definitions, and appends what the lane's tables
+// have to know of them.
+func (f *Folder) intern(l *lane, defs []record.Def, refs []aggregate.Ref) ([]aggregate.Ref, error) {
 	for _, d := range defs {
 		s, err := f.catalog.Intern(d.Key)
 		if err != nil {
-			return fmt.Errorf("%w: definition: %w", record.ErrMalformed, err)
+			return refs, fmt.Errorf("%w: definition: %w", record.ErrMalformed, err)
 		}
 		l.series = append(l.series, s)
-		l.fold.Define(aggregate.Ref{Series: s.Index, Type: s.Type, Rate: d.Rate, Own: s.Own})
+		refs = append(refs, aggregate.Ref{Series: s.Index, Type: s.Type, Rate: d.Rate, Own: s.Own})
 	}
-	return nil
+	return refs, nil
 }

@@ -47,6 +47,9 @@ func FuzzFolder(f *testing.F) {
 	})
 	f.Add(sequence(open, batch, next, next))
 	f.Add(sequence(open, odd, next))
+	cut := record.AppendCut(nil, record.Cut{Generation: 90, At: start, Units: 5})
+	f.Add(sequence(cut, record.AppendBatch(nil, &record.Batch{Lost: 5}), record.AppendMark(nil, record.Mark{Generation: 91, Bucket: start, Restart: true})))
+	f.Add(sequence(open, batch, cut, record.AppendMark(nil, record.Mark{Generation: 91, Bucket: start, Restart: true})))
 	f.Add(sequence(batch, open, record.AppendBatch(nil, &record.Batch{Lane: 3, Samples: []record.Sample{{Ref: 1 << 31, Value: 1}}}), next))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		catalog := admit.NewCatalog(1000)

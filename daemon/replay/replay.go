@@ -53,6 +53,7 @@ func (s *Source) Generations(ctx context.Context, after, upTo wal.Position, emit
 		return nil, fmt.Errorf("read log at %d: %w", start, err)
 	}
 	defer r.Close()
+	defer f.land() // nothing of it outlives the reading
 	return f, s.fold(ctx, f, r, after, upTo, emit)
 }
 
@@ -75,14 +76,14 @@ func (s *Source) fold(ctx context.Context, f *Folder, r *wal.Reader, after, upTo
 		if s.Progress != nil {
 			s.Progress(span.To)
 		}
-		if span.To > after {
+		if wal.Position(g.To) > after {
 			if err := emit(g, f.state); err != nil {
 				return err
 			}
 		}
 		g.Advance(f.state)
 		g.Release()
-		if span.To >= upTo {
+		if wal.Position(g.To) >= upTo {
 			return nil
 		}
 	}

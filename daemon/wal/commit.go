@@ -22,10 +22,15 @@ type committer struct {
 	chain       uint32 // of the last written frame
 	syncedChain uint32
 	lastSync    time.Time
+	made        int // segments since Open
 }
 
 // fullPause is how long the committer waits before it tries a full disk again.
 const fullPause = 200 * time.Millisecond
+
+// syncTries is how many files the disk may fail to sync in a row before the log
+// gives up: one that fails now and then is lived with, a broken one is not.
+const syncTries = 3
 
 // commit is group commit: whatever was appended since the last round is
 // written with one call, and synced when the policy says so or somebody waits.
@@ -129,7 +134,7 @@ func (l *Log) fail(err error) {
 // writeAll writes frames, over as many segments as they need.
 func (c *committer) writeAll(frames []byte, closing bool) error {
 	for len(frames) > 0 {
-		room := c.seg.size - segmentHeader - int64(c.written-c.seg.base)
+		room := c.seg.size - c.seg.offset(c.written)
 		n, chain := fitting(frames, room)
 		if n == 0 {
 			if err := c.turn(frames, closing); err != nil {
@@ -170,47 +175,72 @@ func (c *committer) turn(frames []byte, closing bool) error {
 		}
 	}
 	first := frameHeader + int64(binary.LittleEndian.Uint32(frames))
-	return c.patiently(closing, func() error { return c.create(max(c.log.opts.SegmentSize, segmentHeader+first)) })
+	if err := c.patiently(closing, func() error { return c.create(max(c.log.opts.SegmentSize, segmentHeader+first)) }); err != nil {
+		return err
+	}
+	c.log.addSegment(c.seg)
+	return nil
 }
 
 // rotate opens the next segment at once.
-func (c *committer) rotate() error { return c.create(c.log.opts.SegmentSize) }
-
-// create makes the segment that starts where the log is written to. A file of
-// that name holds nothing durable: it is what a failed try has left.
-func (c *committer) create(size int64) error {
-	g := segment{base: c.written, size: size}
-	path, fsys := g.path(c.log.dir), c.log.opts.FS
-	if c.file != nil && c.seg.base == g.base {
-		if err := errors.Join(c.close(), fsys.Remove(path)); err != nil {
-			return err
-		}
-	}
-	f, err := fsys.Open(path, true)
-	if err != nil {
+func (c *committer) rotate() error {
+	if err := c.create(c.log.opts.SegmentSize); err != nil {
 		return err
 	}
-	err = f.Truncate(0)
-	if err == nil {
-		err = f.Allocate(size)
-	}
-	if err == nil {
-		_, err = f.WriteAt(appendSegmentHeader(nil, c.id, g.base, c.chain), 0)
-	}
-	if err == nil {
-		err = errors.Join(f.Sync(), fsys.SyncDir(c.log.dir))
+	c.log.addSegment(c.seg)
+	return nil
+}
+
+// create makes the segment that starts where the log is written to. It gets its
+// name once its header is durable, so it is there whole or not at all. A file
+// that has the name already holds nothing durable, but it may be the only one
+// that says which log this is, and must not be gone for a moment.
+func (c *committer) create(size int64) error {
+	c.made++
+	g := segment{base: c.written, after: c.written, size: size, made: c.made}
+	h := heading{id: c.id, base: g.base, after: g.after, chain: c.chain}
+	f, err := makeSegment(c.log.opts.FS, c.log.dir, g, h.appendTo(nil))
+	for try := 1; err != nil && !isFull(err) && try < syncTries; try++ {
+		f, err = makeSegment(c.log.opts.FS, c.log.dir, g, h.appendTo(nil))
 	}
 	if err != nil {
-		return errors.Join(err, f.Close(), fsys.Remove(path))
+		return err
 	}
 	if err := c.close(); err != nil {
 		c.log.opts.Logger.Warn("closing a full log segment", "error", err)
 	}
 	c.file, c.seg = f, g
-	c.log.addSegment(g)
 	return nil
 }
 
+// makeSegment writes a segment's first bytes and gives it its name, durably.
+func makeSegment(fsys FS, dir string, g segment, content []byte) (File, error) {
+	half := g.path(dir) + ".tmp"
+	f, err := fsys.Open(half, true)
+	if err != nil {
+		return nil, err
+	}
+	err = f.Truncate(0)
+	if err == nil {
+		err = f.Allocate(g.size)
+	}
+	if err == nil {
+		_, err = f.WriteAt(content, 0)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close(), fsys.Remove(half))
+	}
+	if err := errors.Join(fsys.Rename(half, g.path(dir)), fsys.SyncDir(dir)); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// addSegment lets readers find a segment, in the place of one that starts where
+// it does.
 func (l *Log) addSegment(g segment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -245,7 +275,7 @@ func (c *committer) close() error {
 }
 
 func (c *committer) write(b []byte) error {
-	_, err := c.file.WriteAt(b, segmentHeader+int64(c.written-c.seg.base))
+	_, err := c.file.WriteAt(b, c.seg.offset(c.written))
 	return err
 }
 
@@ -255,7 +285,7 @@ func (c *committer) write(b []byte) error {
 func (c *committer) patiently(closing bool, op func() error) error {
 	for {
 		err := op()
-		full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+		full := isFull(err)
 		c.log.stalled(full, err != nil)
 		if !full || closing {
 			return err
@@ -263,6 +293,10 @@ func (c *committer) patiently(closing bool, op func() error) error {
 		time.Sleep(fullPause)
 		_, _, closing = c.log.round()
 	}
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
 func (l *Log) stalled(full, failed bool) {
@@ -292,7 +326,7 @@ func (c *committer) sync(closing bool) error {
 		}
 	}
 	c.synced, c.syncedChain, c.lastSync = c.written, c.chain, time.Now()
-	if err := c.log.high.write(c.synced, c.syncedChain); err != nil {
+	if err := c.patiently(closing, func() error { return c.log.high.write(c.synced, c.syncedChain) }); err != nil {
 		return fmt.Errorf("write high-water mark: %w", err)
 	}
 	c.log.countSync(time.Since(began))
@@ -309,21 +343,37 @@ func (l *Log) countSync(took time.Duration) {
 	l.stats.SyncMax = max(l.stats.SyncMax, took)
 }
 
-// rewrite puts the unsynced frames into a new segment and syncs that.
+// rewrite puts the unsynced frames into a new segment and syncs that; into
+// another one where that fails too. Readers find the segment once the frames
+// that they may have read before are in it.
 func (c *committer) rewrite(closing bool) error {
 	c.log.mu.Lock()
 	frames := c.log.queue[c.synced-c.log.queueAt : c.written-c.log.queueAt]
-	c.log.stats.Rewrites++
 	c.log.mu.Unlock()
 	end, chain := c.written, c.chain
-	c.written, c.chain = c.synced, c.syncedChain
-	size := max(c.log.opts.SegmentSize, segmentHeader+int64(len(frames)))
-	if err := c.patiently(closing, func() error { return c.create(size) }); err != nil {
-		return err
+	var err error
+	for range syncTries {
+		c.log.countRewrite()
+		c.written, c.chain = c.synced, c.syncedChain
+		size := max(c.log.opts.SegmentSize, segmentHeader+int64(len(frames)))
+		if err := c.patiently(closing, func() error { return c.create(size) }); err != nil {
+			return err
+		}
+		if err := c.patiently(closing, func() error { return c.write(frames) }); err != nil {
+			return err
+		}
+		c.written, c.chain = end, chain
+		c.log.addSegment(c.seg)
+		if err = c.file.Sync(); err == nil {
+			return nil
+		}
+		c.log.stalled(false, true)
 	}
-	if err := c.patiently(closing, func() error { return c.write(frames) }); err != nil {
-		return err
-	}
-	c.written, c.chain = end, chain
-	return c.file.Sync()
+	return err
+}
+
+func (l *Log) countRewrite() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stats.Rewrites++
 }

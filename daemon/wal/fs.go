@@ -13,6 +13,8 @@ type FS interface {
 	Open(path string, create bool) (File, error)
 	ReadDir(dir string) ([]string, error)
 	Remove(path string) error
+	// Rename gives a file another name, in whose place nothing else is left.
+	Rename(from, to string) error
 	SyncDir(dir string) error
 }
 
@@ -59,6 +61,8 @@ func (osFS) ReadDir(dir string) ([]string, error) {
 }
 
 func (osFS) Remove(path string) error { return os.Remove(path) }
+
+func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
 
 func (osFS) SyncDir(dir string) error {
 	d, err := os.Open(dir)

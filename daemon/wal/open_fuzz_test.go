@@ -1,10 +1,15 @@
-package wal
+package wal_test
 
 import (
+	"bytes"
 	"errors"
+	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"testing"
+
+	"example.com/nexusctl/daemon/wal"
 )
 
 // FuzzOpen opens a log of which one file holds what nobody wrote: it says what
@@ -12,14 +17,14 @@ import (
 func FuzzOpen(f *testing.F) {
 	const frames, size = 12, 1024
 	whole := f.TempDir()
-	l := open(f, whole, Options{SegmentSize: size})
+	l := open(f, whole, wal.Options{SegmentSize: size})
 	for i := range frames {
 		add(f, l, payload(i))
 	}
 	if err := l.Close(); err != nil {
 		f.Fatal(err)
 	}
-	names, err := OS.ReadDir(whole)
+	names, err := wal.OS.ReadDir(whole)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -41,14 +46,14 @@ func FuzzOpen(f *testing.F) {
 			c := content[name]
 			if i == int(which)%len(names) {
 				c = b
-			} else if name == highWaterName && noMark {
+			} else if name == "highwater" && noMark {
 				continue
 			}
 			if err := os.WriteFile(filepath.Join(dir, name), c, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
-		l, err := Open(dir, Options{SegmentSize: size})
+		l, err := wal.Open(dir, wal.Options{SegmentSize: size})
 		if err != nil {
 			return
 		}
@@ -57,7 +62,7 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 		got, err := readAll(t, l, l.Start())
-		var damage *CorruptError
+		var damage *wal.CorruptError
 		if err != nil && !errors.As(err, &damage) {
 			t.Fatal(err)
 		}
@@ -70,53 +75,56 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzHighWater reads a high-water file that holds anything: it never panics,
-// and what it takes for a mark, a later write replaces.
-func FuzzHighWater(f *testing.F) {
-	dir := f.TempDir()
-	h, err := openHighWater(OS, dir)
-	if err != nil {
-		f.Fatal(err)
+// FuzzRepair repairs a log of which one file holds what nobody wrote, with the
+// store and a checkpoint anywhere: it can be opened afterwards, takes frames,
+// and reads them back.
+func FuzzRepair(f *testing.F) {
+	s := newSample(f)
+	for i, name := range s.names {
+		b := s.disk.Content(path.Join("/log", name))
+		f.Add(uint8(i), b, uint16(0), uint16(0))
+		f.Add(uint8(i), b[:len(b)/2], uint16(i*1000), uint16(0))
+		f.Add(uint8(i), append(bytes.Clone(b[:min(100, len(b))]), b...), uint16(0), uint16(20_000))
+		f.Add(uint8(i), []byte{}, uint16(3000), uint16(3000))
 	}
-	for i := range 3 {
-		if err := h.write(Position(100*i), uint32(i)); err != nil {
-			f.Fatal(err)
+	f.Fuzz(func(t *testing.T, which uint8, b []byte, checkpoint, reached uint16) {
+		if len(b) > 64<<10 || b == nil {
+			return
 		}
-	}
-	if err := h.close(); err != nil {
-		f.Fatal(err)
-	}
-	b, err := os.ReadFile(filepath.Join(dir, highWaterName))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(b)
-	f.Add(b[:slotSize])
-	f.Add(b[:slotSize-1])
-	f.Fuzz(func(t *testing.T, b []byte) {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, highWaterName), b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		h, err := openHighWater(OS, dir)
+		disk := s.disk.Clone(rand.New(rand.NewPCG(1, 1)))
+		disk.Change(path.Join("/log", s.names[int(which)%len(s.names)]), func([]byte) []byte { return bytes.Clone(b) })
+		survey, err := wal.Look("/log", disk)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if h.number > 1<<63 || len(b)%slotSize != 0 {
-			_ = h.close()
-			return // nobody has synced so often, or left half a slot
-		}
-		if err := errors.Join(h.write(4711, 5), h.close()); err != nil {
-			t.Fatal(err)
-		}
-		again, err := openHighWater(OS, dir)
+		plan, err := survey.Repair([]wal.Position{wal.Position(checkpoint)}, wal.Position(reached))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again.at != 4711 || again.chain != 5 {
-			t.Fatalf("written 4711, read %d", again.at)
+		if plan.Cut() && (plan.To <= wal.Position(reached) || plan.To <= plan.From) {
+			t.Fatalf("%+v", plan)
 		}
-		if err := again.close(); err != nil {
+		if plan.To > 1<<62 {
+			return // nobody has written so much
+		}
+		if _, err := plan.Lost(func([]byte, wal.Span) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if err := plan.Apply(func(wal.Position) []byte { return []byte("cut") }); err != nil {
+			t.Fatal(err)
+		}
+		if again := planned(t, disk, []wal.Position{wal.Position(checkpoint)}, wal.Position(reached)); again.Needed() {
+			t.Fatalf("after %+v there is still to do: %+v", plan, again)
+		}
+		l := openOn(t, disk, wal.Options{SegmentSize: 2048})
+		add(t, l, []byte("more"))
+		if err := l.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := readAll(t, l, l.Start()); err != nil || string(got[len(got)-1]) != "more" {
+			t.Fatalf("%d frames: %v", len(got), err)
+		}
+		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -17,11 +17,13 @@ type Reader struct {
 	at    Position
 	chain uint32
 	seg   segment
-	next  Position // base of the next segment; 0 where there is none
+	next  Position // where the next segment goes on; 0 where there is none
 	file  File
 	limit Position // up to where frames were written when last looked at
-	buf   []byte   // window over the segment, from offset off on
+	buf   []byte   // what is left of the window, from the segment's offset off on
 	off   int64
+
+	window []byte
 }
 
 // NewReader returns a reader that starts at a frame's position. It reads that
@@ -36,27 +38,30 @@ func (l *Log) NewReader(from Position) (*Reader, error) {
 	if err := r.open(g, next); err != nil {
 		return nil, err
 	}
+	if from == g.after {
+		return r, nil
+	}
 	for r.at < from {
 		if _, _, err := r.Next(); err != nil {
 			return nil, errors.Join(fmt.Errorf("go to position %d: %w", from, err), r.Close())
 		}
 	}
 	if r.at != from {
-		return nil, errors.Join(fmt.Errorf("position %d is inside a frame", from), r.Close())
+		return nil, errors.Join(fmt.Errorf("position %d is inside a frame, or was cut by a repair", from), r.Close())
 	}
 	return r, nil
 }
 
-// segmentAt finds the segment that holds p, and the base of the one behind it.
-// A segment that was sealed early has the same positions as its successor: the
-// later one counts.
+// segmentAt finds the segment that holds p, and where the one behind it goes
+// on. A segment that was sealed early has the same positions as its successor:
+// the later one counts.
 func (l *Log) segmentAt(p Position) (g segment, next Position, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := len(l.segments) - 1; i >= 0; i-- {
-		if l.segments[i].base <= p {
+		if l.segments[i].after <= p {
 			if i+1 < len(l.segments) {
-				next = l.segments[i+1].base
+				next = l.segments[i+1].after
 			}
 			return l.segments[i], next, nil
 		}
@@ -69,25 +74,36 @@ func (r *Reader) open(g segment, next Position) error {
 	if err != nil {
 		return fmt.Errorf("open log segment: %w", err)
 	}
-	var b [segmentHeader]byte
-	if _, err := f.ReadAt(b[:], 0); err != nil && !errors.Is(err, io.EOF) {
-		return errors.Join(fmt.Errorf("read log segment: %w", err), f.Close())
-	}
-	_, base, chain, err := parseSegmentHeader(b[:])
-	if err != nil || base != g.base {
-		return errors.Join(&CorruptError{Position: g.base, Segment: g.name(), Reason: errHeader.Error()}, f.Close())
+	chain, err := r.begin(f, g)
+	if err != nil {
+		return errors.Join(err, f.Close())
 	}
 	if r.file != nil {
-		if chain != r.chain {
-			return errors.Join(&CorruptError{Position: g.base, Segment: g.name(), Reason: "the segment does not continue the one before it"}, f.Close())
-		}
 		if err := r.file.Close(); err != nil {
 			return errors.Join(err, f.Close())
 		}
 	}
-	r.file, r.seg, r.next, r.at, r.chain = f, g, next, base, chain
-	r.buf, r.off = r.buf[:0], segmentHeader
+	r.file, r.seg, r.next, r.at, r.chain = f, g, next, g.base, chain
+	r.buf, r.off = r.window[:0], g.header()
 	return nil
+}
+
+// begin checks that a segment is the wanted one, and goes on where the reader
+// is.
+func (r *Reader) begin(f File, g segment) (chain uint32, err error) {
+	var b [resumedHeader]byte
+	n, err := f.ReadAt(b[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0, fmt.Errorf("read log segment: %w", err)
+	}
+	h, err := parseHeading(b[:n])
+	switch {
+	case err != nil || h.base != g.base || h.after != g.after:
+		return 0, &CorruptError{Position: g.base, Segment: g.name(), Reason: errHeader.Error()}
+	case r.file != nil && h.chain != r.chain:
+		return 0, &CorruptError{Position: g.base, Segment: g.name(), Reason: "the segment does not continue the one before it"}
+	}
+	return h.chain, nil
 }
 
 // Next returns the next frame's payload, valid until the next call. io.EOF
@@ -118,8 +134,8 @@ func (r *Reader) Next() (payload []byte, s Span, err error) {
 	return payload, s, nil
 }
 
-// turn moves to the next segment at its base, and says io.EOF at the end of
-// what is written.
+// turn moves to the next segment where it goes on, and says io.EOF at the end
+// of what is written.
 func (r *Reader) turn() error {
 	for {
 		r.log.mu.Lock()
@@ -130,17 +146,17 @@ func (r *Reader) turn() error {
 			if err != nil {
 				return err
 			}
-			if g.base == r.seg.base {
+			if g.base == r.seg.base && g.made == r.seg.made {
 				r.next = next
 				if r.at >= r.limit {
 					return io.EOF
 				}
 				return nil
 			}
-			if g.base != r.at {
+			if g.after != r.at {
 				return r.renew()
 			}
-			r.next = g.base
+			r.next = g.after
 		}
 		g, next, err := r.log.segmentAt(r.next)
 		if err != nil {
@@ -170,12 +186,15 @@ func (r *Reader) bytes(n int64) ([]byte, error) {
 	if int64(len(r.buf)) >= n {
 		return r.buf[:n:n], nil
 	}
-	window := make([]byte, max(n, min(readWindow, int64(r.limit-r.at))))
-	got, err := r.file.ReadAt(window, r.off)
+	size := max(n, min(readWindow, int64(r.limit-r.at)))
+	if int64(cap(r.window)) < size {
+		r.window = make([]byte, max(size, min(readWindow, r.seg.size)))
+	}
+	got, err := r.file.ReadAt(r.window[:size], r.off)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("read log segment %s at %d: %w", r.seg.name(), r.off, err)
 	}
-	r.buf = window[:got]
+	r.buf = r.window[:got]
 	if int64(got) < n {
 		return nil, r.corrupt("the file ends inside a frame")
 	}

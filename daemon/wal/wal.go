@@ -236,7 +236,7 @@ func (l *Log) Synced() Position {
 func (l *Log) Start() Position {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.segments[0].base
+	return l.segments[0].after
 }
 
 // Stats returns the counters.
@@ -262,24 +262,27 @@ func (l *Log) Err() error {
 }
 
 // DropBefore removes whole segments that end at or before p; the newest stays.
+// They go one after the other: were a later one gone and an earlier one not, the
+// log would look as if its middle were missing.
 func (l *Log) DropBefore(p Position) (freed int64, err error) {
 	l.mu.Lock()
 	var drop []segment
-	for len(l.segments) > 1 && l.segments[1].base <= p {
+	for len(l.segments) > 1 && l.segments[1].after <= p {
 		drop = append(drop, l.segments[0])
 		l.segments = l.segments[1:]
 	}
 	l.mu.Unlock()
 	for _, g := range drop {
-		if err := l.opts.FS.Remove(g.path(l.dir)); err != nil {
+		err := l.opts.FS.Remove(g.path(l.dir))
+		if err == nil {
+			err = l.opts.FS.SyncDir(l.dir)
+		}
+		if err != nil {
 			return freed, fmt.Errorf("drop log segment: %w", err)
 		}
 		freed += g.size
 	}
-	if len(drop) == 0 {
-		return 0, nil
-	}
-	return freed, l.opts.FS.SyncDir(l.dir)
+	return freed, nil
 }
 
 // Close makes everything durable, where the disk permits, and ends the log.

@@ -35,6 +35,9 @@ func Run(t *testing.T, open Open) {
 		"random operations agree with a map":      testModel,
 		"a store is told from the one before it":  testIdentity,
 		"a canceled operation leaves no trace":    testCanceled,
+		"a probe answers and keeps nothing":       testProbe,
+		"names are looked up at the commit":       testRenamed,
+		"dead units are revived":                  testRevived,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}

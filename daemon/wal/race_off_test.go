@@ -1,6 +1,0 @@
-//go:build !race
-
-package wal
-
-const powerCuts = 500
-const damages = 1500
