@@ -40,9 +40,11 @@ bench: ## benchmarks of every package
 	go test -run '^$$' -bench . -benchmem $(PACKAGES)
 
 soak: ## long load with the ledger compared at its end
-	NEXUS_KILLS=20 go test -count 1 -timeout 60m -v -run TestKill ./daemon/e2e
+	NEXUS_KILLS=20 go test -count 1 -timeout 60m -v -run 'Kill|Store|Compaction' ./daemon/e2e
+	NEXUS_POWER_CUTS=10000 NEXUS_BIT_FLIPS=10000 go test -count 1 -timeout 60m ./daemon/wal ./daemon/replay
 
-torture: soak ## kill -9 loops on both databases
+torture: build ## prove on this disk that nothing is lost, with a daemon of its own
+	bin/nexusctl torture
 
 clean: ## remove what was built
 	rm -rf bin

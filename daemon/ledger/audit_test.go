@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,11 +18,14 @@ import (
 // law holds again, and an audit without an answer changes nothing.
 func TestAudit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s ledger.Statement
-		var failure error
+		type reading struct {
+			ledger.Statement
+			err error
+		}
+		var now atomic.Pointer[reading]
 		var said bytes.Buffer
 		a := &ledger.Auditor{
-			Read:   func(context.Context) (ledger.Statement, error) { return s, failure },
+			Read:   func(context.Context) (ledger.Statement, error) { r := now.Load(); return r.Statement, r.err },
 			Logger: slog.New(slog.NewTextHandler(&said, nil)),
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*ledger.AuditEvery+ledger.AuditEvery/2)
@@ -34,7 +38,7 @@ func TestAudit(t *testing.T) {
 		}
 		audit := func(what string, next ledger.Statement, err error, w want) {
 			t.Helper()
-			s, failure = next, err
+			now.Store(&reading{next, err})
 			time.Sleep(ledger.AuditEvery)
 			synctest.Wait()
 			if a.Breaches() != w.breaches || a.Difference() != w.difference {

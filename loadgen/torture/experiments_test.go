@@ -197,8 +197,6 @@ func TestSeed(t *testing.T) {
 // TestFlipsFindSilence: a reader that gets fewer frames and hears nothing must
 // show as a breach.
 func TestFlipsFindSilence(t *testing.T) {
-	h := newHistory(source(1, "t"))
-	must(t, h.life(t.Context()))
 	dir := filepath.Join(t.TempDir(), "copy")
 	whole := image{}
 	want, err := whole.read(dir)

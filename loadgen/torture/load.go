@@ -36,8 +36,9 @@ type load struct {
 	life      atomic.Int64
 	shed      uint64 // by kills, until now
 
-	acked  sync.WaitGroup // producers and posters
-	quit   chan struct{}  // ends them
+	acked  sync.WaitGroup     // producers and posters
+	quit   chan struct{}      // ends them, once what is under way is answered
+	cancel context.CancelFunc // ends them now
 	ending sync.Once
 	plain  sync.WaitGroup // streams, for one life of the daemon
 	cut    chan struct{}  // ends that life
@@ -68,6 +69,7 @@ func (r *rig) open(ctx context.Context, s shape) (*load, error) {
 		l.posters = append(l.posters, l.poster(i))
 	}
 	l.marker = l.poster(s.posters)
+	ctx, l.cancel = context.WithCancel(ctx)
 	l.begin(ctx)
 	return l, nil
 }
@@ -221,6 +223,9 @@ func (l *load) finish(ctx context.Context) error {
 func (l *load) abandon() {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
+	if l.cancel != nil {
+		l.cancel()
+	}
 	l.rig.daemon.put() // so that nobody waits for it any more
 	l.ending.Do(func() { close(l.quit) })
 	for _, p := range l.producers {
