@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -67,7 +68,8 @@ func asExit(err error, target **exec.ExitError) bool {
 }
 
 // daemons are those that run, by their script's directory.
-var daemons = map[string]*exec.Cmd{}
+// Scripts run side by side.
+var daemons sync.Map // of *exec.Cmd
 
 // startDaemonCmd starts `nexusctl daemon` on a free port, with $WORK/data, and
 // waits until it is ready.
@@ -86,9 +88,9 @@ func startDaemonCmd(ts *testscript.TestScript, neg bool, args []string) {
 	cmd.Stderr, cmd.Stdout = log, log
 	ts.Check(cmd.Start())
 	ts.Check(log.Close())
-	daemons[work] = cmd
+	daemons.Store(work, cmd)
 	ts.Defer(func() {
-		if daemons[work] == cmd {
+		if daemons.CompareAndDelete(work, cmd) {
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
 		}
@@ -108,11 +110,11 @@ func startDaemonCmd(ts *testscript.TestScript, neg bool, args []string) {
 
 func endDaemon(ts *testscript.TestScript, mayFail bool, sig syscall.Signal) {
 	work := ts.Getenv("WORK")
-	cmd := daemons[work]
-	if cmd == nil {
+	found, ok := daemons.LoadAndDelete(work)
+	if !ok {
 		ts.Fatalf("no daemon runs")
 	}
-	delete(daemons, work)
+	cmd := found.(*exec.Cmd)
 	ts.Check(cmd.Process.Signal(sig))
 	if err := cmd.Wait(); err != nil && !mayFail {
 		ts.Fatalf("the daemon ended with %v: %s", err, ts.ReadFile(filepath.Join(work, "daemon.log")))

@@ -135,7 +135,7 @@ func (f *fleet) end(ctx context.Context) (values uint64, sums map[string]float64
 }
 
 // postgresSums reads what Postgres holds of the fleet's counters, by SQL: blocks
-// and chunks, and each series' key.
+// and chunks, of one snapshot, since a compaction moves points between the two.
 func postgresSums(t *testing.T, dsn string) map[string]float64 {
 	t.Helper()
 	db, err := sql.Open("pgx", dsn)
@@ -143,8 +143,11 @@ func postgresSums(t *testing.T, dsn string) map[string]float64 {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	tx, err := db.BeginTx(t.Context(), &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	check(t, err)
+	defer tx.Rollback()
 	names := map[int64]string{}
-	rows(t, db, "SELECT id, key FROM series WHERE name = 'fleet.count'", func(r *sql.Rows) {
+	rows(t, tx, "SELECT id, key FROM series WHERE name = 'fleet.count'", func(r *sql.Rows) {
 		var id int64
 		var key []byte
 		check(t, r.Scan(&id, &key))
@@ -161,12 +164,12 @@ func postgresSums(t *testing.T, dsn string) map[string]float64 {
 			}
 		}
 	}
-	rows(t, db, "SELECT data FROM flush_block", func(r *sql.Rows) {
+	rows(t, tx, "SELECT data FROM flush_block", func(r *sql.Rows) {
 		var data []byte
 		check(t, r.Scan(&data))
 		add(block.DecodeBlock(data, nil))
 	})
-	rows(t, db, "SELECT series_id, start_ts, data FROM chunk_10s", func(r *sql.Rows) {
+	rows(t, tx, "SELECT series_id, start_ts, data FROM chunk_10s", func(r *sql.Rows) {
 		var id, start int64
 		var data []byte
 		check(t, r.Scan(&id, &start, &data))
@@ -179,9 +182,14 @@ func postgresSums(t *testing.T, dsn string) map[string]float64 {
 	return sums
 }
 
-func rows(t *testing.T, db *sql.DB, query string, scan func(*sql.Rows)) {
+// queryer is a database, or a snapshot of it.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func rows(t *testing.T, q queryer, query string, scan func(*sql.Rows)) {
 	t.Helper()
-	r, err := db.QueryContext(t.Context(), query)
+	r, err := q.QueryContext(t.Context(), query)
 	check(t, err)
 	defer r.Close()
 	for r.Next() {
