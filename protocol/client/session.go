@@ -161,7 +161,7 @@ func (s *Session) adopt(ok *protocol.OK) error {
 	case ok.Last+1 < s.oldest():
 		return fmt.Errorf("%w: it has batches up to %d, and acknowledged %d", ErrLost, ok.Last, s.oldest()-1)
 	case ok.Last >= s.next:
-		return fmt.Errorf("another holder of the name %s has sent up to batch %d; this session up to %d", s.opts.Producer, ok.Last, s.next-1)
+		return fmt.Errorf("another holder of the name %s has sent up to batch %d, and this one up to %d", s.opts.Producer, ok.Last, s.next-1)
 	}
 	s.window = ok.Window
 	s.drop(ok.Last)
