@@ -1,4 +1,4 @@
-// Package maint does the store's periodic work beside the traffic: for now it
+// Package maint does the store's periodic work beside the traffic: it
 // compacts the blocks of past hours into chunks.
 package maint
 
