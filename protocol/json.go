@@ -214,6 +214,7 @@ func (p *Parser) judgeValue() fault {
 	case f.kind != numberValue:
 		return fault{}
 	}
+	p.metric.ValueAt, p.metric.ValueEnd = f.valueAt, f.valueEnd
 	if p.metric.Type == Timer {
 		for _, v := range p.values {
 			if v.Number < 0 {

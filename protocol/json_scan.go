@@ -256,7 +256,7 @@ func (s *scanner) number() (b []byte, ok bool) {
 	for s.i < len(s.b) && isNumberByte(s.b[s.i]) {
 		s.i++
 	}
-	if b = s.b[from:s.i]; isJSONNumber(b) {
+	if b = s.b[from:s.i]; IsJSONNumber(b) {
 		return b, true
 	}
 	if len(b) == 0 {

@@ -103,9 +103,9 @@ func isDecimal(b []byte) bool {
 	return digits > 0 && isExponent(b)
 }
 
-// isJSONNumber holds b to JSON's grammar, which is narrower: no plus sign, no
-// leading zeros, digits on both sides of a point.
-func isJSONNumber(b []byte) bool {
+// IsJSONNumber holds b to JSON's grammar, which is narrower than ParseNumber's: no
+// plus sign, no leading zeros, digits on both sides of a point.
+func IsJSONNumber(b []byte) bool {
 	if len(b) > 0 && b[0] == '-' {
 		b = b[1:]
 	}

@@ -65,12 +65,12 @@ func TestParseNumberRefuses(t *testing.T) {
 
 func TestJSONNumberGrammar(t *testing.T) {
 	for _, in := range []string{"0", "-0", "10", "-1.5", "0.5", "1e5", "1E-5", "0e0", "1.0e+1"} {
-		if !isJSONNumber([]byte(in)) {
+		if !IsJSONNumber([]byte(in)) {
 			t.Errorf("%q refused", in)
 		}
 	}
 	for _, in := range []string{"", "-", "+1", "01", "-01", "1.", ".5", "1.e5", "1e", "1e+", "0x1", "1a", "--1", "1.5.5"} {
-		if isJSONNumber([]byte(in)) {
+		if IsJSONNumber([]byte(in)) {
 			t.Errorf("%q taken", in)
 		}
 	}
@@ -108,7 +108,7 @@ func FuzzNumber(f *testing.F) {
 		default:
 			t.Fatalf("%q: %v", b, reason)
 		}
-		if isJSONNumber(b) && !isDecimal(b) {
+		if IsJSONNumber(b) && !isDecimal(b) {
 			t.Fatalf("%q: a number in JSON alone", b)
 		}
 	})

@@ -62,6 +62,7 @@ func (p *Parser) reset() {
 	m.Type = 0
 	m.Rate = 1
 	m.Time, m.HasTime = 0, false
+	m.ValueAt, m.ValueEnd = 0, 0
 	m.IgnoredSections, m.IgnoredRate = 0, false
 	p.values, p.tags = p.values[:0], p.tags[:0]
 	p.sent, p.inName = 0, false

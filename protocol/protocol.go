@@ -75,6 +75,10 @@ type Metric struct {
 	Time    int64
 	HasTime bool
 
+	// ValueAt and ValueEnd are where the one number of a line stands in it; what
+	// they are is not said where there are several, or none.
+	ValueAt, ValueEnd int
+
 	// IgnoredSections counts sections and JSON fields that were not
 	// understood and skipped; IgnoredRate says that a rate was sent where it
 	// has no meaning.

@@ -83,6 +83,7 @@ func (p *Parser) body(line []byte, at int) (sections int, f fault) {
 	if f = p.numbers(line, at, bar); f.reason != Accepted {
 		return end, f
 	}
+	p.metric.ValueAt, p.metric.ValueEnd = at, bar
 	return end, missing
 }
 

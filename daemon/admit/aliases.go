@@ -2,40 +2,74 @@ package admit
 
 import (
 	"bytes"
-	"hash/maphash"
+	"encoding/binary"
 	"math/bits"
+	"math/rand/v2"
+
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/scan"
 )
 
-// aliases maps a line's raw name and raw suffix (the bytes behind the value:
-// type, rate, tags, as sent) to a local reference, so that a line seen before
-// is not understood again. It is a cache: forgetting an alias costs one trip
-// through the canonical path and changes no answer.
+// aliases maps a line's raw name and raw suffix (the bytes on both sides of the
+// value, as sent) to a local reference, so that a line seen before is not
+// understood again. It is a cache: forgetting an alias costs one trip through the
+// canonical path and changes no answer.
 //
-// Open addressing with linear probing. Keys are hashed with the process's own
-// random seed and compared in full, so that no sender can aim collisions.
+// Open addressing with linear probing. Keys are hashed with keys of the process's
+// own and compared in full, so that no sender can aim collisions.
+//
+// An entry is eight bytes of head, then name and suffix without a gap, padded to
+// eight bytes. Where it stands is all that a slot holds beside a piece of the
+// hash: a look-up touches two places in memory.
 type aliases struct {
-	seed  maphash.Seed
-	slots []uint64 // hash's upper half | entry number + 1; 0 is free
-	mask  uint64
-	items []alias
-	keys  [][]byte // arenas of arenaSize, never moved
-	limit int
+	keys   [2]uint64
+	slots  []uint64 // tag<<placeBits | place+1; 0 is free
+	mask   uint64
+	arenas [][]byte // of arenaSize, never moved
+	count  int
+	limit  int
+
+	group group
 }
 
-type alias struct {
-	arena, offset uint32
-	name, suffix  uint16 // lengths
-	ref           uint32
+// Alias is what a spelling stands for. Its Type is 0 where the spelling is not
+// known.
+type Alias struct {
+	Ref  uint32
+	Type protocol.Type
 }
 
 const (
 	arenaSize   = 256 << 10
 	minSlots    = 1 << 10
-	maxAliasKey = 4 << 10 // longer keys take the canonical path each time
+	maxAliasKey = 4<<10 - 1 // longer keys take the canonical path each time
+
+	placeBits = 40 // of a place: eight bytes at 2^40 are more than any memory
+	placeMask = 1<<placeBits - 1
 )
 
+// head is an entry's first eight bytes: the reference, the lengths of name and
+// suffix in twelve bits each, the type.
+type head uint64
+
+func newHead(a Alias, name, suffix int) head {
+	return head(a.Ref) | head(name)<<32 | head(suffix)<<44 | head(a.Type)<<56
+}
+
+func (h head) alias() Alias { return Alias{Ref: uint32(h), Type: protocol.Type(h >> 56)} }
+
+func (h head) name() int   { return int(h >> 32 & 0xfff) }
+func (h head) suffix() int { return int(h >> 44 & 0xfff) }
+
+// fits says that the lengths are those.
+func (h head) fits(name, suffix int) bool {
+	return uint64(h)>>32&0xffffff == uint64(name|suffix<<12) && name|suffix <= maxAliasKey
+}
+
+func (h head) size() int { return 8 + (h.name()+h.suffix()+7)&^7 }
+
 func newAliases(limit int) *aliases {
-	a := &aliases{seed: maphash.MakeSeed(), limit: limit}
+	a := &aliases{limit: limit, keys: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}}
 	a.reset()
 	return a
 }
@@ -43,75 +77,171 @@ func newAliases(limit int) *aliases {
 func (a *aliases) reset() {
 	a.slots = make([]uint64, minSlots)
 	a.mask = minSlots - 1
-	a.items = nil
-	a.keys = nil
+	a.count = 0
+	a.arenas = nil
 }
 
-func (a *aliases) hash(name, suffix []byte) uint64 {
-	h := maphash.Bytes(a.seed, name)
-	return bits.RotateLeft64(h, 31) ^ maphash.Bytes(a.seed, suffix)*0x9e3779b97f4a7c15
+// lookup finds one spelling.
+func (a *aliases) lookup(name, suffix []byte) (Alias, bool) {
+	return a.probe(a.hash(name, suffix), name, suffix)
 }
 
-func (a *aliases) lookup(name, suffix []byte) (ref uint32, ok bool) {
-	h := a.hash(name, suffix)
+// probe goes along the slots from the hash's own.
+func (a *aliases) probe(h uint64, name, suffix []byte) (Alias, bool) {
 	for i := h & a.mask; ; i = (i + 1) & a.mask {
 		slot := a.slots[i]
 		if slot == 0 {
-			return 0, false
+			return Alias{}, false
 		}
-		if slot>>32 == h>>32 && a.equal(uint32(slot)-1, name, suffix) {
-			return a.items[uint32(slot)-1].ref, true
+		if slot>>placeBits == h>>placeBits {
+			if head, ok := a.match(slot, name, suffix); ok {
+				return head.alias(), true
+			}
 		}
 	}
 }
 
-func (a *aliases) equal(item uint32, name, suffix []byte) bool {
-	it := &a.items[item]
-	if int(it.name) != len(name) || int(it.suffix) != len(suffix) {
-		return false
+// match compares an entry's key in full.
+func (a *aliases) match(slot uint64, name, suffix []byte) (head, bool) {
+	e := a.entry(slot)
+	h := head(binary.LittleEndian.Uint64(e))
+	if !h.fits(len(name), len(suffix)) {
+		return 0, false
 	}
-	key := a.keys[it.arena][it.offset:]
-	return bytes.Equal(key[:len(name)], name) && bytes.Equal(key[len(name):len(name)+len(suffix)], suffix)
+	e = e[8:h.size()]
+	return h, bytes.Equal(e[:len(name)], name) && bytes.Equal(e[len(name):][:len(suffix)], suffix)
+}
+
+// entry returns the bytes from an entry on.
+func (a *aliases) entry(slot uint64) []byte {
+	place := (slot & placeMask) - 1
+	return a.arenas[place/(arenaSize/8)][place%(arenaSize/8)*8:]
 }
 
 // insert adds an alias that lookup has just missed.
-func (a *aliases) insert(name, suffix []byte, ref uint32) {
-	n := len(name) + len(suffix)
-	if n > maxAliasKey {
+func (a *aliases) insert(name, suffix []byte, to Alias) {
+	if len(name)+len(suffix) > maxAliasKey {
 		return
 	}
-	if len(a.items) >= a.limit {
+	if a.count >= a.limit {
 		a.reset()
 	}
-	if uint64(len(a.items)+1)*4 > uint64(len(a.slots))*3 {
+	if (a.count+1)*2 > len(a.slots) {
 		a.grow()
 	}
-	if len(a.keys) == 0 || len(a.keys[len(a.keys)-1])+n > arenaSize {
-		a.keys = append(a.keys, make([]byte, 0, arenaSize))
+	h := newHead(to, len(name), len(suffix))
+	if len(a.arenas) == 0 || len(a.arenas[len(a.arenas)-1])+h.size() > arenaSize {
+		a.arenas = append(a.arenas, make([]byte, 0, arenaSize))
 	}
-	arena := &a.keys[len(a.keys)-1]
-	a.items = append(a.items, alias{
-		arena: uint32(len(a.keys) - 1), offset: uint32(len(*arena)),
-		name: uint16(len(name)), suffix: uint16(len(suffix)), ref: ref,
-	})
-	*arena = append(append(*arena, name...), suffix...)
-	a.place(a.hash(name, suffix), uint32(len(a.items)))
+	last := len(a.arenas) - 1
+	at := len(a.arenas[last])
+	e := a.arenas[last][at : at+h.size()]
+	a.arenas[last] = a.arenas[last][:at+h.size()]
+	binary.LittleEndian.PutUint64(e, uint64(h))
+	copy(e[8:], name)
+	copy(e[8+len(name):], suffix)
+	a.count++
+	a.place(a.hash(name, suffix), uint64(last*arenaSize+at)/8)
 }
 
-func (a *aliases) place(h uint64, item uint32) {
+func (a *aliases) place(h, place uint64) {
 	i := h & a.mask
 	for a.slots[i] != 0 {
 		i = (i + 1) & a.mask
 	}
-	a.slots[i] = h>>32<<32 | uint64(item)
+	a.slots[i] = h>>placeBits<<placeBits | (place + 1)
 }
 
 func (a *aliases) grow() {
 	a.slots = make([]uint64, 2*len(a.slots))
 	a.mask = uint64(len(a.slots) - 1)
-	for i, it := range a.items {
-		key := a.keys[it.arena][it.offset:]
-		name, suffix := key[:it.name], key[it.name:int(it.name)+int(it.suffix)]
-		a.place(a.hash(name, suffix), uint32(i+1))
+	for i, arena := range a.arenas {
+		for at := 0; at < len(arena); {
+			h := head(binary.LittleEndian.Uint64(arena[at:]))
+			key := arena[at+8:]
+			name, suffix := key[:h.name()], key[h.name():][:h.suffix()]
+			a.place(a.hash(name, suffix), uint64(i*arenaSize+at)/8)
+			at += h.size()
+		}
 	}
+}
+
+// groupSize is how many lines are looked up together.
+const groupSize = 128
+
+// group is the scratch of one find: what each line has in each pass.
+type group struct {
+	hashes, slots [groupSize]uint64
+	touched       uint64
+}
+
+// find looks up to groupSize lines of buf up, pass by pass: every line's hash,
+// every line's slot, every line's entry, every line's key. Within a pass no line
+// waits for another, so the processor fetches them from memory at the same time;
+// line by line each would wait for all of its own.
+func (a *aliases) find(buf []byte, lines []scan.Line, found []Alias) {
+	g := &a.group
+	for i, l := range lines {
+		g.hashes[i] = 0
+		if l.Plain() {
+			g.hashes[i] = a.hash(buf[l.Start:l.Colon], buf[l.Bar:l.End])
+		}
+	}
+	for i := range lines {
+		g.slots[i] = a.slots[g.hashes[i]&a.mask]
+	}
+	for i := range lines {
+		if slot := g.slots[i]; slot != 0 {
+			e := a.entry(slot)
+			// A key of the usual length reaches into a second line of the cache.
+			// The sum keeps the reads from being left out.
+			g.touched += uint64(e[0]) + uint64(e[min(cacheLine, len(e)-1)])
+		}
+	}
+	for i, l := range lines {
+		found[i] = Alias{}
+		if !l.Plain() {
+			continue
+		}
+		name, suffix := buf[l.Start:l.Colon], buf[l.Bar:l.End]
+		if slot := g.slots[i]; slot>>placeBits == g.hashes[i]>>placeBits {
+			if h, ok := a.match(slot, name, suffix); ok {
+				found[i] = h.alias()
+				continue
+			}
+		}
+		found[i], _ = a.probe(g.hashes[i], name, suffix)
+	}
+}
+
+const cacheLine = 64
+
+// hash multiplies and folds 16 bytes a step, with random keys, as wyhash does and
+// the runtime's own hash where there is no AES.
+func (a *aliases) hash(name, suffix []byte) uint64 {
+	h := a.keys[0] ^ uint64(len(name)|len(suffix)<<12)
+	return a.absorb(a.absorb(h, name), suffix)
+}
+
+func (a *aliases) absorb(h uint64, b []byte) uint64 {
+	for len(b) > 16 {
+		h = fold(binary.LittleEndian.Uint64(b)^a.keys[1], binary.LittleEndian.Uint64(b[8:])^h)
+		b = b[16:]
+	}
+	// What is left is read in two words that may overlap: the length is in the
+	// hash already.
+	switch n := len(b); {
+	case n >= 8:
+		return fold(binary.LittleEndian.Uint64(b)^a.keys[1], binary.LittleEndian.Uint64(b[n-8:])^h)
+	case n >= 4:
+		return fold(uint64(binary.LittleEndian.Uint32(b))^a.keys[1], uint64(binary.LittleEndian.Uint32(b[n-4:]))^h)
+	case n > 0:
+		return fold((uint64(b[0])<<16|uint64(b[n/2])<<8|uint64(b[n-1]))^a.keys[1], h)
+	}
+	return h
+}
+
+func fold(x, y uint64) uint64 {
+	high, low := bits.Mul64(x, y)
+	return high ^ low
 }

@@ -5,15 +5,25 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/scan"
 )
 
 // spelling is a line's raw name and raw suffix.
 type spelling struct{ name, suffix string }
 
-func (s spelling) insert(a *aliases, ref uint32) { a.insert([]byte(s.name), []byte(s.suffix), ref) }
+func (s spelling) insert(a *aliases, ref uint32) {
+	a.insert([]byte(s.name), []byte(s.suffix), Alias{ref, protocol.Counter})
+}
 
 func (s spelling) lookup(a *aliases) (uint32, bool) {
-	return a.lookup([]byte(s.name), []byte(s.suffix))
+	to, ok := a.lookup([]byte(s.name), []byte(s.suffix))
+	return to.Ref, ok
+}
+
+func (s spelling) hash(a *aliases) uint64 {
+	return a.hash([]byte(s.name), []byte(s.suffix))
 }
 
 // TestAliasesAgainstAMap compares the table with a plain map, over several
@@ -47,8 +57,8 @@ func TestAliasesAgainstAMap(t *testing.T) {
 			}
 		}
 	}
-	if len(a.slots) <= minSlots || len(a.keys) < 2 {
-		t.Fatalf("the test grew nothing: %d slots, %d arenas", len(a.slots), len(a.keys))
+	if len(a.slots) <= minSlots || len(a.arenas) < 2 {
+		t.Fatalf("the test grew nothing: %d slots, %d arenas", len(a.slots), len(a.arenas))
 	}
 }
 
@@ -58,8 +68,8 @@ func TestAliasesTellCollidingHashesApart(t *testing.T) {
 	a := newAliases(100)
 	x, y := spelling{"x", "|c"}, spelling{"y", "|c"}
 	x.insert(a, 1)
-	h := a.hash([]byte(y.name), []byte(y.suffix))
-	a.slots[h&a.mask] = h>>32<<32 | 1 // as if x's hash were y's
+	h := y.hash(a)
+	a.slots[h&a.mask] = h>>placeBits<<placeBits | 1 // as if x's hash were y's
 	if ref, ok := y.lookup(a); ok {
 		t.Fatalf("y is taken for x: %d", ref)
 	}
@@ -74,7 +84,7 @@ func TestAliasesTellCollidingHashesApart(t *testing.T) {
 func TestAliasesProbeOverTheEnd(t *testing.T) {
 	a := newAliases(1 << 20)
 	for i := range 8 {
-		a.place(a.mask-3, uint32(i+1))
+		a.place(a.mask-3, uint64(i))
 	}
 	for _, i := range []uint64{a.mask - 3, a.mask - 2, a.mask - 1, a.mask, 0, 1, 2, 3} {
 		if a.slots[i] == 0 {
@@ -91,8 +101,8 @@ func TestAliasesLimit(t *testing.T) {
 	of := func(i int) spelling { return spelling{fmt.Sprintf("name.%d", i), "|ms|#" + strings.Repeat("t", 1000)} }
 	for i := range 10 * limit {
 		of(i).insert(a, uint32(i))
-		if len(a.items) > limit {
-			t.Fatalf("%d aliases, %d allowed", len(a.items), limit)
+		if a.count > limit {
+			t.Fatalf("%d aliases, %d allowed", a.count, limit)
 		}
 		if ref, ok := of(i).lookup(a); !ok || ref != uint32(i) {
 			t.Fatalf("the newest alias is not there: %d, %v", ref, ok)
@@ -101,12 +111,12 @@ func TestAliasesLimit(t *testing.T) {
 			t.Fatalf("alias %d leads to %d", i/2, ref)
 		}
 	}
-	if arenas := limit*1100/arenaSize + 1; len(a.keys) > arenas {
-		t.Errorf("%d arenas are kept, %d would do", len(a.keys), arenas)
+	if arenas := limit*1100/arenaSize + 1; len(a.arenas) > arenas {
+		t.Errorf("%d arenas are kept, %d would do", len(a.arenas), arenas)
 	}
 }
 
-// TestLongSpellingsAreNotKept keeps the arenas and the 16-bit lengths honest.
+// TestLongSpellingsAreNotKept keeps the arenas and the 12-bit lengths honest.
 func TestLongSpellingsAreNotKept(t *testing.T) {
 	a := newAliases(100)
 	longest := spelling{strings.Repeat("n", maxAliasKey-2), "|c"}
@@ -120,8 +130,8 @@ func TestLongSpellingsAreNotKept(t *testing.T) {
 			t.Errorf("a spelling of %d bytes is kept", len(s.name)+len(s.suffix))
 		}
 	}
-	if len(a.items) != 1 {
-		t.Errorf("%d entries for one alias", len(a.items))
+	if a.count != 1 {
+		t.Errorf("%d entries for one alias", a.count)
 	}
 }
 
@@ -131,8 +141,8 @@ func TestSeedsDiffer(t *testing.T) {
 	a, b := newAliases(1), newAliases(1)
 	same := 0
 	for i := range 64 {
-		name := fmt.Appendf(nil, "name.%d", i)
-		if a.hash(name, nil) == b.hash(name, nil) {
+		s := spelling{fmt.Sprintf("name.%d", i), "|c"}
+		if s.hash(a) == s.hash(b) {
 			same++
 		}
 	}
@@ -144,7 +154,7 @@ func TestSeedsDiffer(t *testing.T) {
 func TestLookupAllocatesNothing(t *testing.T) {
 	a := newAliases(1 << 20)
 	name, suffix, unknown := []byte("http.requests"), []byte("|c|#env:prod"), []byte("|c|#env:dev")
-	a.insert(name, suffix, 1)
+	a.insert(name, suffix, Alias{1, protocol.Counter})
 	if n := testing.AllocsPerRun(100, func() { a.lookup(name, suffix); a.lookup(name, unknown) }); n != 0 {
 		t.Errorf("%v allocations a lookup", n)
 	}
@@ -157,7 +167,7 @@ func BenchmarkLookup(b *testing.B) {
 			names, suffix := make([][]byte, n), []byte("|c|#env:prod,host:web01,region:eu")
 			for i := range names {
 				names[i] = fmt.Appendf(nil, "http.requests.%d", i)
-				a.insert(names[i], suffix, uint32(i))
+				a.insert(names[i], suffix, Alias{uint32(i), protocol.Counter})
 			}
 			r := rand.New(rand.NewPCG(1, 2))
 			r.Shuffle(n, func(i, j int) { names[i], names[j] = names[j], names[i] })
@@ -175,13 +185,94 @@ func BenchmarkLookup(b *testing.B) {
 // deltas of a gauge do.
 func TestRememberKeepsOneEntry(t *testing.T) {
 	l := NewLane(0, NewCatalog(10), 100)
+	l.Admit(&protocol.Metric{Name: []byte("queue.depth"), Type: protocol.Gauge, Rate: 1})
 	for range 1000 {
-		l.Remember([]byte("queue.depth"), []byte("|g"), 7)
+		l.Remember([]byte("queue.depth"), []byte("|g"), 0)
 	}
-	if n := len(l.aliases.items); n != 1 {
+	if n := l.aliases.count; n != 1 {
 		t.Errorf("one spelling has %d entries", n)
 	}
-	if ref, ok := l.Lookup([]byte("queue.depth"), []byte("|g")); !ok || ref != 7 {
-		t.Errorf("the spelling is found as %d, %v", ref, ok)
+	if to, ok := l.aliases.lookup([]byte("queue.depth"), []byte("|g")); !ok || to != (Alias{0, protocol.Gauge}) {
+		t.Errorf("the spelling is found as %+v, %v", to, ok)
+	}
+	l.Forget()
+	if _, ok := l.aliases.lookup([]byte("queue.depth"), []byte("|g")); ok {
+		t.Error("the spelling is not forgotten")
+	}
+}
+
+// TestFindIsLookup holds the look-up of groups to that of single lines: known and
+// unknown ones, lines of another form, and hashes that collide, mixed.
+func TestFindIsLookup(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	a := newAliases(1 << 20)
+	for i := range 5_000 {
+		spelling{fmt.Sprintf("metric.%d", i), fmt.Sprintf("|c|#k:%d", i%7)}.insert(a, uint32(i))
+	}
+	var s scan.Scanner
+	var lines [groupSize]scan.Line
+	var found [groupSize]Alias
+	hits, misses := 0, 0
+	for range 200 {
+		var b []byte
+		for range 1 + r.IntN(groupSize) {
+			n := r.IntN(6_000)
+			b = append(b, []string{
+				fmt.Sprintf("metric.%d:1|c|#k:%d\n", n, n%7), fmt.Sprintf("metric.%d:1|c|#k:%d\n", n, n%8), "no line\n",
+			}[r.IntN(20)/9]...)
+		}
+		s.Begin(b)
+		n := s.Next(lines[:])
+		a.find(b, lines[:n], found[:n])
+		for i, l := range lines[:n] {
+			want := Alias{}
+			if l.Plain() {
+				want, _ = a.lookup(b[l.Start:l.Colon], b[l.Bar:l.End])
+			}
+			if found[i] != want {
+				t.Fatalf("%q is found as %+v, want %+v", b[l.Start:l.End], found[i], want)
+			}
+			if want.Type == 0 {
+				misses++
+			} else {
+				hits++
+			}
+		}
+	}
+	if hits < 5_000 || misses < 1_000 {
+		t.Errorf("%d hits and %d misses test little", hits, misses)
+	}
+}
+
+// BenchmarkFind is BenchmarkLookup, a group at a time.
+func BenchmarkFind(b *testing.B) {
+	for _, n := range []int{1_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprintf("series=%d", n), func(b *testing.B) {
+			a := newAliases(2 << 20)
+			r := rand.New(rand.NewPCG(1, 2))
+			const suffix = "|c|#env:prod,host:web01,region:eu"
+			for i := range n {
+				spelling{fmt.Sprintf("http.requests.%d", i), suffix}.insert(a, uint32(i))
+			}
+			text := make([][]byte, 256)
+			var s scan.Scanner
+			for i := range text {
+				for range groupSize {
+					text[i] = fmt.Appendf(text[i], "http.requests.%d:1%s\n", r.IntN(n), suffix)
+				}
+			}
+			var lines [groupSize]scan.Line
+			var found [groupSize]Alias
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := 0; i < b.N; i += groupSize {
+				t := text[i/groupSize%len(text)]
+				s.Begin(t)
+				a.find(t, lines[:s.Next(lines[:])], found[:])
+				if found[0].Type == 0 || found[groupSize-1].Type == 0 {
+					b.Fatal("not found")
+				}
+			}
+		})
 	}
 }

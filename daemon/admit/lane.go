@@ -3,6 +3,7 @@ package admit
 import (
 	"example.com/nexusctl/daemon/record"
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/scan"
 	"example.com/nexusctl/protocol/series"
 )
 
@@ -37,19 +38,25 @@ func NewLane(number int, c *Catalog, maxAliases int) *Lane {
 	}
 }
 
-// Lookup finds the reference of a raw spelling that Remember was given.
-func (l *Lane) Lookup(name, suffix []byte) (ref uint32, ok bool) {
-	return l.aliases.lookup(name, suffix)
-}
+// GroupSize is the most lines that Find looks up together.
+const GroupSize = groupSize
 
-// Remember makes later lookups of the spelling find the reference. Spellings
+// Find looks up the spellings of up to GroupSize lines of buf that Remember was
+// given, and fills found, one for each line.
+func (l *Lane) Find(buf []byte, lines []scan.Line, found []Alias) { l.aliases.find(buf, lines, found) }
+
+// Remember makes later look-ups of the spelling find the reference. Spellings
 // that are known already come again where the quick path may not take the line,
 // as with a gauge's delta: a second entry would lengthen every later probe.
 func (l *Lane) Remember(name, suffix []byte, ref uint32) {
 	if _, known := l.aliases.lookup(name, suffix); !known {
-		l.aliases.insert(name, suffix, ref)
+		l.aliases.insert(name, suffix, Alias{Ref: ref, Type: l.refs[ref].Type})
 	}
 }
+
+// Forget forgets every spelling, as a change of the limits demands: what they
+// allowed once they may not allow now.
+func (l *Lane) Forget() { l.aliases.reset() }
 
 // Series returns the series behind a reference of this lane.
 func (l *Lane) Series(ref uint32) *Series { return l.refs[ref] }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/scan"
 )
 
 // TestLaneReferences numbers what a lane meets from 0, once each.
@@ -123,13 +125,18 @@ func TestRefsBesideAdmission(t *testing.T) {
 	}
 }
 
+// TestRemember finds a spelling once it was remembered, and not before.
 func TestRemember(t *testing.T) {
 	l := admit.NewLane(0, admit.NewCatalog(100), 2)
-	if _, ok := l.Lookup([]byte("a"), []byte("|c")); ok {
-		t.Error("found before it was remembered")
+	line := []byte("a:1|c")
+	lines := []scan.Line{{Start: 0, Colon: 1, Bar: 3, End: 5}}
+	found := make([]admit.Alias, 1)
+	if l.Find(line, lines, found); found[0] != (admit.Alias{}) {
+		t.Errorf("found before it was remembered: %+v", found[0])
 	}
-	l.Remember([]byte("a"), []byte("|c"), 7)
-	if ref, ok := l.Lookup([]byte("a"), []byte("|c")); !ok || ref != 7 {
-		t.Errorf("%d, %v", ref, ok)
+	a := l.Admit(parse(t, "a:1|c"))
+	l.Remember([]byte("a"), []byte("|c"), a.Ref)
+	if l.Find(line, lines, found); found[0] != (admit.Alias{Ref: a.Ref, Type: protocol.Counter}) {
+		t.Errorf("%+v", found[0])
 	}
 }

@@ -34,6 +34,7 @@ type Lane struct {
 	number     int
 	opts       Options
 	dict       []Ref // append-only; sealed Parts share it
+	ways       []way // of the same references
 	table      *table
 	generation uint64
 	bucket     int64
@@ -49,11 +50,8 @@ func (l *Lane) Generation() uint64 { return l.generation }
 
 // Define appends the next reference.
 func (l *Lane) Define(r Ref) {
-	r.weight, r.units = 1/r.Rate, 1
-	if r.Own {
-		r.units = 0
-	}
 	l.dict = append(l.dict, r)
+	l.ways = append(l.ways, wayOf(r))
 }
 
 // Refs returns how many references are defined.
@@ -65,9 +63,10 @@ func (l *Lane) Refs() int { return len(l.dict) }
 // beyond the dictionary are the caller's to refuse.
 func (l *Lane) Fold(pos uint64, b *record.Batch) {
 	t := l.table
-	for _, s := range b.Samples {
-		r := &l.dict[s.Ref]
-		t.fold(t.slot(s.Ref), r, s.Value, r.weight, b.At, pos, l.opts.Schema)
+	for rest := b.Samples; len(rest) > 0; {
+		n := min(len(rest), foldGroup)
+		l.foldGroup(rest[:n], b.At, pos)
+		rest = rest[n:]
 	}
 	for _, s := range b.Timed {
 		l.timed(pos, b.At, s)
@@ -77,9 +76,39 @@ func (l *Lane) Fold(pos uint64, b *record.Batch) {
 	t.deliver(b)
 }
 
+// foldGroup is how many samples are folded together: their slots are fetched from
+// memory at the same time, before the first of them is needed.
+const foldGroup = 64
+
+func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
+	t := l.table
+	var slots [foldGroup]*slot
+	for i, s := range samples {
+		slots[i] = t.slot(s.Ref)
+		t.touched += slots[i].n // the sum keeps the read from being left out
+	}
+	values := uint64(len(samples))
+	for i, s := range samples {
+		switch l.ways[s.Ref] {
+		case plainCounter:
+			slots[i].count(s.Value)
+		case plainGauge:
+			slots[i].gauge(s.Value, at, pos)
+		case plainHistogram:
+			slots[i].n++
+			t.histogram(slots[i], l.opts.Schema).Add(s.Value, 1)
+		default:
+			r := &l.dict[s.Ref]
+			values += r.units() - 1
+			t.fold(slots[i], r, s.Value, 1/r.Rate, at, pos, l.opts.Schema)
+		}
+	}
+	t.values += values
+}
+
 func (l *Lane) timed(pos uint64, at int64, s record.Timed) {
 	r := &l.dict[s.Ref]
-	weight := r.weight
+	weight := 1 / r.Rate
 	if s.Rate > 0 {
 		weight = 1 / s.Rate
 	}
@@ -91,6 +120,7 @@ func (l *Lane) timed(pos uint64, at int64, s record.Timed) {
 	if bucket != l.bucket {
 		dst = func(ref uint32) *slot { return l.table.lateSlot(ref, bucket) }
 	}
+	l.table.values += r.units()
 	l.table.fold(dst(s.Ref), r, s.Value, weight, at, pos, l.opts.Schema)
 }
 
@@ -113,7 +143,7 @@ func (l *Lane) Seal(generation uint64, bucket int64) Part {
 
 // Reset forgets every reference, as a restart in the log demands. The open
 // generation must be empty: seal first.
-func (l *Lane) Reset() { l.dict = nil }
+func (l *Lane) Reset() { l.dict, l.ways = nil, nil }
 
 // Part is a lane's share of a closed generation, and the lane's dictionary as
 // it stood then.

@@ -16,7 +16,7 @@ type merger struct {
 func (m *merger) add(e entry, kind block.Kind) {
 	switch kind {
 	case block.Histogram:
-		m.addHistogram(e.table.hists[e.slot.pos-1])
+		m.addHistogram(e.table.hists.at(e.slot.pos))
 	case block.Set:
 		m.addSet(e.table.sets[e.slot.pos-1])
 	}

@@ -22,8 +22,41 @@ type Ref struct {
 	Type   protocol.Type
 	Rate   float64 // sampling rate, in (0, 1]
 	Own    bool    // the daemon's own signal: its values are no units of the ledger
-	weight float64 // 1/Rate, kept because a division a sample is dear
-	units  uint64  // of the ledger, a value: 0 or 1
+}
+
+// units returns what a value counts in the ledger.
+func (r *Ref) units() uint64 {
+	if r.Own {
+		return 0
+	}
+	return 1
+}
+
+// way is how a reference's samples are folded, in a byte: all references' ways
+// fit the processor's caches, where their Refs do not. Whatever is not plain is
+// looked up in the Ref.
+type way uint8
+
+const (
+	special way = iota // weighted, the daemon's own, a set
+	plainCounter
+	plainGauge
+	plainHistogram
+)
+
+func wayOf(r Ref) way {
+	if r.Own || r.Rate != 1 {
+		return special
+	}
+	switch kindOf(r.Type) {
+	case block.Counter:
+		return plainCounter
+	case block.Gauge:
+		return plainGauge
+	case block.Histogram:
+		return plainHistogram
+	}
+	return special
 }
 
 // kindOf returns how values of a type are kept.
@@ -44,15 +77,38 @@ func kindOf(t protocol.Type) block.Kind {
 // changes and may be read by anyone.
 type table struct {
 	pages []*page // by reference; nil where nothing was touched
-	hists []*histogram.Histogram
+	hists histograms
 	sets  []*histogram.Set
 	late  map[lateKey]*slot // samples whose own time lies in another bucket
 
 	senders map[string]*record.Producer // of acked sessions: the last batch, and the units of this generation
 	keys    []record.Key
 
-	values uint64 // units folded, the pending term of the ledger
-	counts ledger.Counts
+	values  uint64 // units folded, the pending term of the ledger
+	counts  ledger.Counts
+	touched uint64 // means nothing
+}
+
+// histograms are a table's histograms, counted from 1, in pages: that spares each
+// a pointer, and each sample the wait for it.
+type histograms struct {
+	pages []*[histPage]histogram.Histogram
+	n     uint64
+}
+
+const histPage = 32
+
+func (h *histograms) add(schema int) (place uint64) {
+	if h.n%histPage == 0 {
+		h.pages = append(h.pages, new([histPage]histogram.Histogram))
+	}
+	h.n++
+	*h.at(h.n) = histogram.Make(schema)
+	return h.n
+}
+
+func (h *histograms) at(place uint64) *histogram.Histogram {
+	return &h.pages[(place-1)/histPage][(place-1)%histPage]
 }
 
 type lateKey struct {
@@ -84,9 +140,8 @@ func (t *table) lateSlot(ref uint32, bucket int64) *slot {
 	return s
 }
 
-// fold adds one value to a slot.
+// fold adds one value to a slot; what it counts in the ledger is for the caller.
 func (t *table) fold(s *slot, r *Ref, v, weight float64, at int64, pos uint64, schema int) {
-	t.values += r.units
 	switch kindOf(r.Type) {
 	case block.Counter:
 		s.count(v * weight)
@@ -103,10 +158,9 @@ func (t *table) fold(s *slot, r *Ref, v, weight float64, at int64, pos uint64, s
 
 func (t *table) histogram(s *slot, schema int) *histogram.Histogram {
 	if s.pos == 0 {
-		t.hists = append(t.hists, histogram.New(schema))
-		s.pos = uint64(len(t.hists))
+		s.pos = t.hists.add(schema)
 	}
-	return t.hists[s.pos-1]
+	return t.hists.at(s.pos)
 }
 
 func (t *table) set(s *slot) *histogram.Set {
@@ -156,5 +210,5 @@ func (t *table) release() {
 			pagePool.Put(p)
 		}
 	}
-	t.pages, t.hists, t.sets, t.late, t.senders, t.keys = nil, nil, nil, nil, nil, nil
+	t.pages, t.hists, t.sets, t.late, t.senders, t.keys = nil, histograms{}, nil, nil, nil, nil
 }

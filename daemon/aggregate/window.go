@@ -49,10 +49,9 @@ func (t *table) copyEntry(lane int, dict []Ref, ref uint32, bucket int64, s *slo
 	e := entry{series: r.Series, time: bucket, lane: lane, ref: ref, typ: r.Type, slot: &c, table: new(table)}
 	switch kindOf(r.Type) {
 	case block.Histogram:
-		h := histogram.New(t.hists[s.pos-1].Schema())
-		h.Merge(t.hists[s.pos-1])
-		e.table.hists = []*histogram.Histogram{h}
-		c.pos = 1
+		h := t.hists.at(s.pos)
+		c.pos = e.table.hists.add(h.Schema())
+		e.table.hists.at(c.pos).Merge(h)
 	case block.Set:
 		set := histogram.NewSet()
 		set.Merge(t.sets[s.pos-1])

@@ -36,12 +36,7 @@ func (c *chunk) Take(t *lane.Taker) {
 	if c.refusals > 0 {
 		t.Reject(c.refused, c.refusals)
 	}
-	rest := c.units
-	for len(rest) > 0 {
-		var line []byte
-		line, rest = protocol.NextLine(rest)
-		t.Line(line)
-	}
+	t.Lines(c.units)
 }
 
 // Arrived returns when the chunk's last byte was read.

@@ -63,12 +63,7 @@ type batch struct {
 // Take hands the payload's lines over.
 func (b *batch) Take(t *lane.Taker) {
 	t.Deliver(&b.delivery)
-	rest := b.payload
-	for len(rest) > 0 {
-		var line []byte
-		line, rest = protocol.NextLine(rest)
-		t.Line(line)
-	}
+	t.Lines(b.payload)
 }
 
 // Done gives the batch to the acker. There is room: the window is no larger.

@@ -27,6 +27,14 @@ var quickCorpus = []string{
 	"a,k=v:1|c", "a#k=v:1|c", "a[k=v]:1|c", "a,k=v:1|c|#l:w", "a,k=v:+1|c", "a b:1|c", "a\x01:1|c", "ä:1|c", "a:1|c|#k:ä",
 	"a:1|C", "a:1|q", "nexus.a:1|c", "_e{1,1}:a|b", "_sc|a|0", "a:1|c\r", "a:1|c\n",
 	`{"name":"a","value":1,"type":"counter"}`, ` {"name":"a","value":1,"type":"counter"}`, `{"name":"a","value":-1}`, "{", "{a:1|c",
+	`{"name":"a","value":-0.0,"type":"counter"}`, `{"name":"a","value":01,"type":"counter"}`, `{"name":"a","value":+1,"type":"counter"}`,
+	`{"name":"a","value":1.,"type":"counter"}`, `{"name":"a","value":.5,"type":"counter"}`, `{"name":"a","value":1e3,"type":"counter"}`,
+	`{"name":"a","value": 7,"type":"counter"}`, `{"name":"a","value":  7,"type":"counter"}`, `{"value":3,"name":"a","type":"counter"}`,
+	`{"name":"a","tags":{"value":"3"},"value":4,"type":"counter"}`, `{"name":"a","tags":{"value":3},"value":4,"type":"counter"}`,
+	`{"name":"a","tags":["\"value\":3"],"value":4,"type":"c"}`, `{"name":"\"value\":3","value":4}`, `{"name":"a","value":1,"value":2}`,
+	`{"name":"a","value":1,"type":"counter"}x`, `{"name":"a","value":1,"x":2}`, `{"name":"a","values":[1],"value":2}`, `{"name":"a","value":-3,"type":"timer"}`,
+	`{"name":"a","value":-3,"type":"gauge"}`, `{"name":"g","value":-3}`, `{"name":"o","value":5}`, `{"name":"s","value":"m","type":"set"}`,
+	`{"name":"a","value":1,"rate":0.5,"type":"c"}`, `{"name":"a","value":1,"timestamp":1700000000}`, `{"name":"a","value":1}` + "\r",
 	"a:" + strings.Repeat("0", 300) + "1|c", // longer than a line may be
 	"a:" + strings.Repeat("0", 240) + "1|c", // not quite
 	strings.Repeat("n", 240) + ":1|c", strings.Repeat("n", 240) + ":1234567890123|c",
@@ -49,10 +57,11 @@ func verdict(t *Taker, line string, canonical bool) (what string, quick bool) {
 	if canonical {
 		m, fault := t.parser.Line([]byte(line))
 		if len(line) > 0 {
-			t.take(m, fault, nil)
+			t.take(m, fault)
 		}
 	} else {
-		quick = t.quick([]byte(line))
+		l := t.quick.scanner.Only([]byte(line))
+		quick = l.Plain() && t.knownLine([]byte(line), l)
 		if !quick {
 			t.Line([]byte(line))
 		}
@@ -117,6 +126,67 @@ func TestQuickPathWithOtherValues(t *testing.T) {
 			h.close()
 		}
 	}
+}
+
+// TestQuickPathWithOtherNumbers does the same for objects, whose numbers have a
+// grammar of their own.
+func TestQuickPathWithOtherNumbers(t *testing.T) {
+	values := []string{"1", "+1", "-1", "0", "-0", "1.5", "1e3", "1E-3", "01", "1.", ".5", "-.5", "-", "1e999", `"1"`, "null", "", "[1]", "1 ", "12345678901", "1.123456789"}
+	for _, suffix := range []string{`,"type":"counter"}`, `,"type":"gauge"}`, `,"type":"timer"}`, `,"type":"h"}`, `}`, ` }`, `,"tags":{"k":"v"}}`, `,"rate":0.5,"type":"c"}`} {
+		h := quickHarness(t)
+		h.do(0, func(t *Taker) { takeLines(t, `{"name":"n","value":1`+suffix+"\n") })
+		for _, v := range values {
+			if _, err := samePaths(h, `{"name":"n","value":`+v+suffix); err != nil {
+				t.Error(err)
+			}
+		}
+		h.close()
+	}
+}
+
+// TestLinesIsLine holds the taking of whole buffers to that of lines one by one,
+// over buffers of several windows and lines that are longer than one.
+func TestLinesIsLine(t *testing.T) {
+	var b strings.Builder
+	for i := range 9_000 {
+		b.WriteString(quickCorpus[i*7%len(quickCorpus)])
+		b.WriteString("\n")
+		if i == 4_000 {
+			b.WriteString(strings.Repeat("x", 200<<10) + "\n\n\r\n")
+		}
+	}
+	text := b.String()
+	for _, end := range []int{len(text), len(text) - 1, 0, 1, 70 << 10} {
+		whole, single := quickHarness(t), quickHarness(t)
+		for range 2 { // the second time most spellings are known
+			whole.do(0, func(t *Taker) { t.Lines([]byte(text[:end])) })
+			single.do(0, func(t *Taker) { takeLines(t, text[:end]) })
+		}
+		var books settled
+		got, _ := whole.checkLaw(&books)
+		if want, _ := single.checkLaw(&books); got != want {
+			t.Errorf("%d bytes: %+v, want %+v", end, got, want)
+		}
+		if got, want := whole.sum("a"), single.sum("a"); got != want {
+			t.Errorf("%d bytes: a is %v, want %v", end, got, want)
+		}
+	}
+}
+
+// sum returns what a counter has gathered in the open generation.
+func (h *harness) sum(name string) (sum float64) {
+	h.t.Helper()
+	h.mark()
+	var books settled
+	books.sums = map[uint64]map[uint32]float64{}
+	n, err := h.flushOne(h.t.Context(), &books)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, s := range h.catalog.ByName(name) {
+		sum += books.sums[n][s.Index]
+	}
+	return sum
 }
 
 // TestQuickPathProperty puts lines together from parts, right and wrong ones.

@@ -132,6 +132,7 @@ func (s *Set) SetLimits(ctx context.Context, l protocol.Limits) error {
 	return s.ask(ctx, func(w *worker) {
 		w.taker.parser.SetLimits(l)
 		w.taker.maxLine = l.MaxLine
+		w.admit.Forget()
 	})
 }
 

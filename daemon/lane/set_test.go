@@ -494,7 +494,7 @@ func TestSequence(t *testing.T) {
 			m := protocol.Metric{Name: []byte("history"), Type: protocol.Counter, Rate: 1, HasTime: true, Values: []protocol.Value{{Number: 1}}}
 			for i := range int64(aggregate.MaxLate) {
 				m.Time = startTime - (i+1)*10_000
-				tk.take(&m, protocol.Fault{}, nil)
+				tk.take(&m, protocol.Fault{})
 			}
 		})
 		next, stop := context.WithTimeout(t.Context(), 5*time.Second)

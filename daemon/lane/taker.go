@@ -1,7 +1,6 @@
 package lane
 
 import (
-	"bytes"
 	"slices"
 
 	"example.com/nexusctl/daemon/admit"
@@ -9,6 +8,7 @@ import (
 	"example.com/nexusctl/daemon/record"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/histogram"
+	"example.com/nexusctl/protocol/scan"
 )
 
 // maxBatch bounds the samples of one record, and maxDefs the bytes of its
@@ -25,6 +25,7 @@ type Taker struct {
 	lane    *worker
 	parser  *protocol.Parser
 	maxLine int // of the parser's limits
+	quick   quick
 	batch   record.Batch
 	kinds   []refKind // by reference
 	turning []*admit.Series
@@ -38,32 +39,39 @@ type Taker struct {
 	opening  *Opening
 }
 
-// refKind is what the quick path must know of a reference.
+// refKind is what a sample's way depends on, by its reference.
 type refKind struct {
-	typ     protocol.Type
-	ordered *admit.Series // a gauge: its flag says which way it goes
+	typ protocol.Type
+	// ordered says that it is a gauge whose changes go through the log's order,
+	// as far as this lane knows: order.turned tells of more.
+	ordered bool
 }
 
 // Line takes one line of text or JSON, without its terminator; a blank line
 // counts nothing. It returns the verdict.
 func (t *Taker) Line(line []byte) protocol.Fault {
-	if len(line) == 0 || t.quick(line) {
+	if len(line) == 0 {
 		return protocol.Fault{}
 	}
-	m, fault := t.parser.Line(line)
-	return t.take(m, fault, line)
+	var l scan.Line
+	if len(line) <= scan.Window {
+		if l = t.quick.scanner.Only(line); l.Plain() && t.knownLine(line, l) {
+			return protocol.Fault{}
+		}
+	}
+	return t.understand(line, l)
 }
 
 // Text takes one line of text and returns what it was understood as.
 func (t *Taker) Text(line []byte) (*protocol.Metric, protocol.Fault) {
 	m, fault := t.parser.Text(line)
-	return m, t.take(m, fault, nil)
+	return m, t.take(m, fault)
 }
 
 // JSON takes one JSON object.
 func (t *Taker) JSON(object []byte) (*protocol.Metric, protocol.Fault) {
 	m, fault := t.parser.JSON(object)
-	return m, t.take(m, fault, nil)
+	return m, t.take(m, fault)
 }
 
 // Own takes one of the daemon's own signals, a counter's, gauge's or
@@ -92,56 +100,25 @@ func (t *Taker) Reject(reason protocol.Reason, n int) { t.batch.Rejected[reason]
 // Shed counts units that were received and cannot be kept.
 func (t *Taker) Shed(why protocol.Shed, n uint64) { t.batch.Shed[why] += n }
 
-// quick takes a line whose name and suffix were understood before and whose
-// value is one plain number. It returns false, having done nothing, for every
-// other line.
-func (t *Taker) quick(line []byte) bool {
-	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 || line[0] == '{' || len(line) > t.maxLine {
-		return false
-	}
-	bar := bytes.IndexByte(line[colon+1:], '|')
-	if bar <= 0 {
-		return false
-	}
-	value, suffix := line[colon+1:colon+1+bar], line[colon+1+bar:]
-	ref, ok := t.lane.admit.Lookup(line[:colon], suffix)
-	if !ok {
-		return false
-	}
-	kind := t.kinds[ref]
-	if signed := value[0] == '+' || value[0] == '-'; signed && kind.typ != protocol.Counter {
-		return false
-	}
-	if kind.typ == protocol.Set || (kind.ordered != nil && t.isOrdered(kind.ordered)) {
-		return false
-	}
-	v, reason := protocol.ParseNumber(value)
-	if reason != protocol.Accepted {
-		return false
-	}
-	t.batch.Samples = append(t.batch.Samples, record.Sample{Ref: ref, Value: v})
-	t.splitFull()
-	return true
-}
-
-// take admits a parsed metric. raw is the text line it came from, nil where
-// there is none to remember.
-func (t *Taker) take(m *protocol.Metric, fault protocol.Fault, raw []byte) protocol.Fault {
+// take takes a parsed metric, or counts what is wrong with it.
+func (t *Taker) take(m *protocol.Metric, fault protocol.Fault) protocol.Fault {
 	if fault.Reason != protocol.Accepted {
 		t.batch.Rejected[fault.Reason]++
 		return fault
 	}
+	t.admit(m)
+	t.splitFull()
+	return fault
+}
+
+// admit adds a metric to the batch, under its reference.
+func (t *Taker) admit(m *protocol.Metric) admit.Admission {
 	a := t.lane.admit.Admit(m)
 	if a.New {
 		t.define(a)
 	}
 	t.add(m, a)
-	if raw != nil {
-		t.remember(m, a, raw)
-	}
-	t.splitFull()
-	return fault
+	return a
 }
 
 func (t *Taker) define(a admit.Admission) {
@@ -150,11 +127,7 @@ func (t *Taker) define(a admit.Admission) {
 	}
 	t.batch.Defs = append(t.batch.Defs, a.Def)
 	t.defined += len(a.Def.Key)
-	kind := refKind{typ: a.Series.Type}
-	if kind.typ == protocol.Gauge {
-		kind.ordered = a.Series
-	}
-	t.kinds = append(t.kinds, kind)
+	t.kinds = append(t.kinds, refKind{a.Series.Type, a.Series.Ordered.Load()})
 }
 
 func (t *Taker) add(m *protocol.Metric, a admit.Admission) {
@@ -174,7 +147,7 @@ func (t *Taker) add(m *protocol.Metric, a admit.Admission) {
 
 func (t *Taker) sample(m *protocol.Metric, a admit.Admission, v float64) {
 	if !m.HasTime && a.Rate == 0 {
-		t.batch.Samples = append(t.batch.Samples, record.Sample{Ref: a.Ref, Value: v})
+		t.batch.Add(a.Ref, v)
 		return
 	}
 	timed := record.Timed{Ref: a.Ref, Rate: a.Rate, Value: v}
@@ -203,7 +176,7 @@ func (t *Taker) isOrdered(s *admit.Series) bool {
 func (t *Taker) moveSamples() (moved bool) {
 	kept := t.batch.Samples[:0]
 	for _, s := range t.batch.Samples {
-		if g := t.kinds[s.Ref].ordered; g != nil && t.isOrdered(g) {
+		if t.isOrderedRef(s.Ref) {
 			t.batch.Ordered = append(t.batch.Ordered, record.Ordered{Ref: s.Ref, Value: s.Value})
 			moved = true
 			continue
@@ -219,8 +192,7 @@ func (t *Taker) moveSamples() (moved bool) {
 func (t *Taker) moveTimed(bucket, resolution int64) (moved bool) {
 	kept := t.batch.Timed[:0]
 	for _, s := range t.batch.Timed {
-		g := t.kinds[s.Ref].ordered
-		if g != nil && s.Time >= bucket && s.Time < bucket+resolution && t.isOrdered(g) {
+		if s.Time >= bucket && s.Time < bucket+resolution && t.isOrderedRef(s.Ref) {
 			t.batch.Ordered = append(t.batch.Ordered, record.Ordered{Ref: s.Ref, Value: s.Value})
 			moved = true
 			continue
@@ -229,21 +201,6 @@ func (t *Taker) moveTimed(bucket, resolution int64) (moved bool) {
 	}
 	t.batch.Timed = kept
 	return moved
-}
-
-// remember keeps a usual line's spelling for the quick path. Lines with a time
-// or a rate of their own, or with sections that are counted, stay on the
-// canonical one.
-func (t *Taker) remember(m *protocol.Metric, a admit.Admission, line []byte) {
-	if m.HasTime || a.Rate != 0 || m.IgnoredSections > 0 || m.IgnoredRate || len(m.Values) != 1 {
-		return
-	}
-	if !bytes.HasPrefix(line, m.Name) {
-		return // a JSON line
-	}
-	colon := bytes.IndexByte(line, ':')
-	bar := bytes.IndexByte(line[colon+1:], '|')
-	t.lane.admit.Remember(line[:colon], line[colon+1+bar:], a.Ref)
 }
 
 func (t *Taker) splitFull() {

@@ -60,7 +60,7 @@ type worker struct {
 	admit     *admit.Lane
 	fold      *aggregate.Lane
 	taker     Taker
-	epoch     uint64
+	turned    int // how many of order.turned the lane knows
 	encoded   []byte
 	received  *atomic.Uint64
 	logged    wal.Position
@@ -220,16 +220,12 @@ func (w *worker) commit() {
 func (w *worker) place(units uint64) []byte {
 	t, o := &w.taker, w.set.order
 	again := t.delivery != nil || t.opening != nil
-	moved := false
-	if o.epoch.Load() != w.epoch {
-		moved = t.moveSamples()
-	}
+	moved := w.learn() && t.moveSamples()
 	if t.replace {
 		moved = t.moveTimed(o.mark.Bucket, w.set.opts.Fold.Resolution) || moved
 	}
 	if again {
 		if !w.settle(units) {
-			w.epoch = o.epoch.Load()
 			return nil
 		}
 	} else if moved {
@@ -238,7 +234,6 @@ func (w *worker) place(units uint64) []byte {
 	if len(t.batch.Ordered) > 0 { // a batch that is not taken turns nothing
 		o.becomeOrdered(t.turning)
 	}
-	w.epoch = o.epoch.Load()
 	o.ordered.Apply(&t.batch, func(ref uint32) uint32 { return w.admit.Series(ref).Index })
 	return w.encoded
 }

@@ -30,7 +30,7 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 	dst = binary.AppendUvarint(dst, uint64(b.Lane))
 	dst = binary.AppendVarint(dst, b.At)
 	dst = appendDefs(dst, b)
-	dst = appendSamples(dst, b.Samples)
+	dst = appendSamples(dst, b)
 	dst = appendOrdered(dst, b.Ordered)
 	dst = appendTimed(dst, b.Timed)
 	dst = appendCounts(dst, b)
@@ -57,13 +57,16 @@ func appendDefs(dst []byte, b *Batch) []byte {
 	return dst
 }
 
-func appendSamples(dst []byte, samples []Sample) []byte {
-	if len(samples) == 0 {
+func appendSamples(dst []byte, b *Batch) []byte {
+	if len(b.Samples) == 0 {
 		return dst
 	}
 	dst = append(dst, sectionSamples)
-	dst = binary.AppendUvarint(dst, uint64(len(samples)))
-	for _, s := range samples {
+	dst = binary.AppendUvarint(dst, uint64(len(b.Samples)))
+	if b.packed.n == len(b.Samples) {
+		return append(dst, b.packed.bytes...)
+	}
+	for _, s := range b.Samples {
 		dst = appendValue(dst, s.Ref, s.Value)
 	}
 	return dst

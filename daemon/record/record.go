@@ -68,6 +68,8 @@ type Batch struct {
 	// Who sent the batch, where it can be sent again.
 	Session Session
 	Claim   Claim
+
+	packed packed // the samples' bytes, where Add has made them
 }
 
 // Def names a series for a lane. Key is canonical (package series); Rate is
@@ -104,6 +106,7 @@ type Timed struct {
 func (b *Batch) Reset() {
 	*b = Batch{
 		Defs: b.Defs[:0], Samples: b.Samples[:0], Ordered: b.Ordered[:0], Timed: b.Timed[:0],
+		packed: packed{bytes: b.packed.bytes[:0]},
 	}
 }
 

@@ -77,19 +77,43 @@ func index(v float64, schema int) int {
 	if mantissa == 0 {
 		return exponent<<schema - 1
 	}
-	return exponent<<schema + place(bounds[schema], mantissa, schema)
+	return exponent<<schema + place(schema, mantissa)
 }
 
-// place counts the bounds below the mantissa. The mantissa's leading bits come
-// within a few buckets of the answer: a logarithm and its chord are never far
-// apart.
-func place(b []uint64, mantissa uint64, schema int) int {
-	i := int(mantissa >> (mantissaBits - schema))
-	for i < len(b) && b[i] < mantissa {
-		i++
+// cells divide the mantissas of a schema s ≥ 1 into 2^(s+1) equal parts, in each of
+// which at most one bound lies, because bounds are further apart than that: so one
+// comparison tells on which side of it a mantissa is.
+type cell struct {
+	bound uint64 // in the cell or above it; the highest mantissa where there is none
+	below uint16 // how many bounds lie under the cell
+}
+
+var cells = computeCells()
+
+func computeCells() (c [MaxSchema + 1][]cell) {
+	for s := 1; s <= MaxSchema; s++ {
+		c[s] = make([]cell, 2<<s)
+		below := 0
+		for i := range c[s] {
+			start := uint64(i) << (mantissaBits - s - 1)
+			for below < len(bounds[s]) && bounds[s][below] < start {
+				below++
+			}
+			c[s][i] = cell{bound: 1<<mantissaBits - 1, below: uint16(below)}
+			if below < len(bounds[s]) {
+				c[s][i].bound = bounds[s][below]
+			}
+		}
 	}
-	for i > 0 && b[i-1] >= mantissa {
-		i--
+	return c
+}
+
+// place counts the bounds below the mantissa.
+func place(schema int, mantissa uint64) int {
+	c := &cells[schema][mantissa>>(mantissaBits-schema-1)]
+	i := int(c.below)
+	if c.bound < mantissa {
+		i++
 	}
 	return i
 }

@@ -39,7 +39,8 @@ func appendNumber(dst []byte, v float64) []byte {
 func (b *buckets) appendBinary(dst []byte) []byte {
 	type run struct{ at, n int }
 	var runs []run
-	for i, c := range b.counts {
+	for i := range b.n {
+		c := b.at(i)
 		switch {
 		case c == 0:
 		case len(runs) > 0 && runs[len(runs)-1].at+runs[len(runs)-1].n == i:
@@ -57,8 +58,8 @@ func (b *buckets) appendBinary(dst []byte) []byte {
 			dst = binary.AppendUvarint(dst, uint64(r.at-end))
 		}
 		dst = binary.AppendUvarint(dst, uint64(r.n))
-		for _, c := range b.counts[r.at : r.at+r.n] {
-			dst = appendNumber(dst, c)
+		for i := range r.n {
+			dst = appendNumber(dst, b.at(r.at+i))
 		}
 		end = r.at + r.n
 	}
@@ -80,7 +81,7 @@ func Decode(b []byte) (*Histogram, error) {
 		*v = r.number()
 	}
 	r.buckets(&h.positive, MaxBuckets)
-	r.buckets(&h.negative, MaxBuckets-len(h.positive.counts))
+	r.buckets(&h.negative, MaxBuckets-h.positive.n)
 	if r.bad || len(r.b) != 0 {
 		return nil, ErrMalformed
 	}
@@ -150,7 +151,11 @@ func (r *reader) buckets(b *buckets, limit int) {
 			return
 		}
 		for range n {
-			b.add(int(at), r.number())
+			if c := r.number(); c > 0 {
+				b.add(int(at), c)
+			} else {
+				r.bad = true // a run has no empty buckets
+			}
 			at++
 		}
 	}

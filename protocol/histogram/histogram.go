@@ -34,7 +34,13 @@ type Histogram struct {
 // New returns an empty histogram; the schema is brought into
 // [MinSchema, MaxSchema].
 func New(schema int) *Histogram {
-	return &Histogram{schema: min(max(schema, MinSchema), MaxSchema)}
+	h := Make(schema)
+	return &h
+}
+
+// Make is New for a histogram that stands in memory of the caller's.
+func Make(schema int) Histogram {
+	return Histogram{schema: min(max(schema, MinSchema), MaxSchema)}
 }
 
 // Schema returns the resolution as it is now.
@@ -44,15 +50,14 @@ func (h *Histogram) Schema() int { return h.schema }
 func (h *Histogram) ZeroCount() float64 { return h.zero }
 
 // Positive returns the buckets of positive values: counts[i] is the weight in
-// (2^((first+i)/2^schema), 2^((first+i+1)/2^schema)]. The slice must not be
-// changed.
+// (2^((first+i)/2^schema), 2^((first+i+1)/2^schema)]. The slice is the caller's.
 func (h *Histogram) Positive() (first int, counts []float64) {
-	return h.positive.first, h.positive.counts
+	return h.positive.first, h.positive.weights()
 }
 
 // Negative returns the buckets of negative values, by their magnitude.
 func (h *Histogram) Negative() (first int, counts []float64) {
-	return h.negative.first, h.negative.counts
+	return h.negative.first, h.negative.weights()
 }
 
 // Add takes one finite value with a weight above 0.
@@ -60,7 +65,12 @@ func (h *Histogram) Add(v, weight float64) {
 	if h.Count == 0 {
 		h.Min, h.Max = v, v
 	}
-	h.Min, h.Max = min(h.Min, v), max(h.Max, v)
+	if v < h.Min {
+		h.Min = v
+	}
+	if v > h.Max {
+		h.Max = v
+	}
 	h.Count += weight
 	h.addSum(v * weight)
 	switch {
@@ -94,7 +104,10 @@ func (h *Histogram) Sum() float64 {
 
 func (h *Histogram) place(b *buckets, magnitude, weight float64) {
 	i := index(magnitude, h.schema)
-	for len(h.positive.counts)+len(h.negative.counts)-len(b.counts)+b.span(i) > MaxBuckets && h.schema > MinSchema {
+	if weight == 1 && b.bump(i) {
+		return
+	}
+	for h.positive.n+h.negative.n-b.n+b.span(i) > MaxBuckets && h.schema > MinSchema {
 		h.widen(1)
 		i >>= 1
 	}
@@ -130,29 +143,20 @@ func (h *Histogram) Merge(o *Histogram) {
 }
 
 func (h *Histogram) mergeBuckets(dst, src *buckets, schema int) {
-	t := src.trimmed()
-	if len(t.counts) == 0 {
+	if src.n == 0 {
 		return
 	}
-	other := len(h.positive.counts) + len(h.negative.counts) - len(dst.counts)
-	ends := func() int {
+	both := func() int {
 		shift := schema - h.schema
-		low, high := t.first>>shift, (t.first+len(t.counts)-1)>>shift
-		if len(dst.counts) == 0 {
-			return high - low + 1
-		}
-		return max(dst.first+len(dst.counts), high+1) - min(dst.first, low)
+		low, _ := dst.reach(src.first >> shift)
+		_, high := dst.reach((src.first + src.n - 1) >> shift)
+		return high - low
 	}
-	for other+ends() > MaxBuckets && h.schema > MinSchema {
+	for h.positive.n+h.negative.n-dst.n+both() > MaxBuckets && h.schema > MinSchema {
 		h.widen(1)
-		other = len(h.positive.counts) + len(h.negative.counts) - len(dst.counts)
 	}
 	shift := schema - h.schema
-	for i, c := range t.counts {
-		if c != 0 {
-			dst.add((t.first+i)>>shift, c)
-		}
-	}
+	src.each(func(i int, c float64) { dst.add(i>>shift, c) })
 }
 
 // Quantile returns the value below which a share q of the weight lies, and the
@@ -190,8 +194,8 @@ func middle(low, high float64) float64 {
 // Buckets calls f for every bucket that holds something, by rising value,
 // until f returns false. Bounds belong to the bucket on the side away from 0.
 func (h *Histogram) Buckets(f func(low, high, count float64) bool) {
-	for i := len(h.negative.counts) - 1; i >= 0; i-- {
-		if c := h.negative.counts[i]; c != 0 {
+	for i := h.negative.n - 1; i >= 0; i-- {
+		if c := h.negative.at(i); c != 0 {
 			n := h.negative.first + i
 			if !f(-upper(n, h.schema), -upper(n-1, h.schema), c) {
 				return
@@ -201,8 +205,8 @@ func (h *Histogram) Buckets(f func(low, high, count float64) bool) {
 	if h.zero != 0 && !f(0, 0, h.zero) {
 		return
 	}
-	for i, c := range h.positive.counts {
-		if c != 0 {
+	for i := range h.positive.n {
+		if c := h.positive.at(i); c != 0 {
 			n := h.positive.first + i
 			if !f(upper(n-1, h.schema), upper(n, h.schema), c) {
 				return

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -119,7 +120,7 @@ func TestTooManyBucketsWiden(t *testing.T) {
 		h.Add(math.Pow(10, float64(e)), 1)
 		h.Add(-math.Pow(10, float64(e)), 1)
 	}
-	if n := len(h.positive.counts) + len(h.negative.counts); n > MaxBuckets || h.Schema() >= 8 {
+	if n := h.positive.n + h.negative.n; n > MaxBuckets || h.Schema() >= 8 {
 		t.Errorf("%d buckets at schema %d", n, h.Schema())
 	}
 	if _, bound := h.Quantile(0.5); bound != relativeError(h.Schema()) {
@@ -238,4 +239,59 @@ func BenchmarkAdd(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		h.Add(values[i%1024], 1)
 	}
+}
+
+// TestCells holds a histogram whose weights are whole to one whose weights were
+// spread by a fraction first, in any order of growth: only the size of the cells
+// may differ.
+func TestCells(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		values := rapid.SliceOfN(rapid.Float64Range(-1e6, 1e6), 1, 200).Draw(t, "values")
+		whole, split := New(5), New(5)
+		for _, v := range values {
+			whole.Add(v, 1)
+			split.Add(v, 0.5)
+			split.Add(v, 0.5)
+		}
+		whole.sum, whole.comp, split.sum, split.comp = 0, 0, 0, 0 // halves round otherwise
+		if !bytes.Equal(whole.AppendBinary(nil), split.AppendBinary(nil)) {
+			t.Fatalf("%v: whole weights and halves end in different buckets", values)
+		}
+	})
+}
+
+// TestCellOverflows counts past what a small cell holds.
+func TestCellOverflows(t *testing.T) {
+	h := New(5)
+	h.Add(3, 1<<32-2)
+	for range 4 {
+		h.Add(3, 1)
+	}
+	if _, counts := h.Positive(); len(counts) != 1 || counts[0] != 1<<32+2 {
+		t.Errorf("%v", counts)
+	}
+}
+
+// TestSizeOverThreeDecades holds the memory of a usual histogram to 2 KB.
+func TestSizeOverThreeDecades(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	const n = 1000
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	hs := make([]*Histogram, n)
+	for i := range hs {
+		hs[i] = New(DefaultSchema)
+		for range 3000 {
+			hs[i].Add(math.Pow(10, 3*random.Float64()), 1)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if size := (after.HeapAlloc - before.HeapAlloc) / n; size > 2000 {
+		t.Errorf("%d bytes a histogram", size)
+	} else {
+		t.Logf("%d bytes a histogram", size)
+	}
+	runtime.KeepAlive(hs)
 }

@@ -1,0 +1,93 @@
+package record
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+
+	"example.com/nexusctl/protocol"
+)
+
+func decimals() (list []protocol.Decimal) {
+	random := rand.New(rand.NewPCG(1, 2))
+	list = []protocol.Decimal{{Mantissa: 0}, {Mantissa: 1}, {Mantissa: -1}, {Mantissa: 15, Scale: 1}, {Mantissa: 1, Scale: 6}}
+	for range 20_000 {
+		d := protocol.Decimal{Mantissa: random.Int64N(1 << random.IntN(27)), Scale: uint8(random.IntN(protocol.MaxScale + 1))}
+		for d.Scale > 0 && d.Mantissa%10 == 0 {
+			d.Scale, d.Mantissa = d.Scale-1, d.Mantissa/10
+		}
+		if random.IntN(3) == 0 {
+			d.Mantissa = -d.Mantissa
+		}
+		list = append(list, d)
+	}
+	return list
+}
+
+// TestPackedIsEncoded holds the bytes that are made sample by sample to those that
+// are made of the whole batch, with all ways of adding mixed.
+func TestPackedIsEncoded(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	var b Batch
+	for i, d := range decimals() {
+		ref := random.Uint32N(1 << random.IntN(32))
+		if i%5 == 0 {
+			b.Add(ref, float64(i)/7)
+		}
+		b.AddDecimal(ref, d)
+	}
+	whole := Batch{Samples: b.Samples}
+	if got, want := AppendBatch(nil, &b), AppendBatch(nil, &whole); !bytes.Equal(got, want) {
+		t.Fatalf("%d bytes packed, %d encoded", len(got), len(want))
+	}
+	if b.packed.n != len(b.Samples) {
+		t.Errorf("%d of %d samples are packed", b.packed.n, len(b.Samples))
+	}
+}
+
+// TestPackedIsVoid takes samples away behind the packed bytes' back.
+func TestPackedIsVoid(t *testing.T) {
+	var b Batch
+	for i := range uint32(5) {
+		b.AddDecimal(i, protocol.Decimal{Mantissa: int64(i)})
+	}
+	b.Samples = b.Samples[:3]
+	b.AddDecimal(9, protocol.Decimal{Mantissa: 9})
+	b.Add(10, 0.1)
+	if got, want := AppendBatch(nil, &b), AppendBatch(nil, &Batch{Samples: b.Samples}); !bytes.Equal(got, want) || len(b.Samples) != 5 {
+		t.Errorf("%x, want %x", got, want)
+	}
+	b.Reset()
+	b.AddDecimal(1, protocol.Decimal{Mantissa: 7})
+	if got, want := AppendBatch(nil, &b), AppendBatch(nil, &Batch{Samples: []Sample{{1, 7}}}); !bytes.Equal(got, want) || b.packed.n != 1 {
+		t.Errorf("after Reset %x, want %x", got, want)
+	}
+}
+
+func TestPutShort(t *testing.T) {
+	for shift := range 29 {
+		for _, x := range []uint32{1<<shift - 1, 1 << shift, 1<<shift + 1} {
+			if x >= shortVarint {
+				continue
+			}
+			var got [maxPacked]byte
+			n, want := putShort(&got, 3, x), binary.AppendUvarint(nil, uint64(x))
+			if n != 3+len(want) || !bytes.Equal(got[3:n], want) {
+				t.Errorf("%d: %x, want %x", x, got[3:n], want)
+			}
+		}
+	}
+}
+
+func BenchmarkAddDecimal(bench *testing.B) {
+	list := decimals()[:4096]
+	var b Batch
+	bench.ReportAllocs()
+	for i := range bench.N {
+		if i%4096 == 0 {
+			b.Reset()
+		}
+		b.AddDecimal(uint32(i%4096), list[i%4096])
+	}
+}
