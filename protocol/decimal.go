@@ -17,12 +17,7 @@ type Decimal struct {
 const MaxScale = 6
 
 // Float64 returns the float64 nearest to the number.
-func (d Decimal) Float64() float64 {
-	if d.Scale == 0 {
-		return float64(d.Mantissa)
-	}
-	return float64(d.Mantissa) / pow10[d.Scale]
-}
+func (d Decimal) Float64() float64 { return float64(d.Mantissa) / pow10[d.Scale&7] }
 
 const (
 	zeros = 0x3030303030303030 // "00000000"
@@ -48,13 +43,13 @@ func ReadDecimal(line []byte, at, end int) (d Decimal, ok bool) {
 	x := binary.LittleEndian.Uint64(line[end-8:end]) ^ zeros
 	x &= ^uint64(0) << (64 - 8*n)
 	// A byte above 9 sets its top bit here; none carries into its neighbour.
-	if odd := ((x & low7) + low7 - 9*0x0101010101010101 | x) & tops; odd != 0 {
-		if x, d.Scale, ok = squeeze(x, odd, n); !ok {
-			return Decimal{}, false
-		}
+	odd := ((x & low7) + low7 - 9*0x0101010101010101 | x) & tops
+	x, scale, wrong := squeeze(x, odd)
+	if wrong != 0 || n == 1 && odd != 0 {
+		return Decimal{}, false
 	}
-	d.Mantissa = int64(eightDigits(x))
-	for d.Scale > 0 && d.Mantissa%10 == 0 {
+	d = Decimal{int64(eightDigits(x)), scale}
+	for d.Mantissa%10 == 0 && d.Scale > 0 {
 		d.Mantissa /= 10
 		d.Scale--
 	}
@@ -64,16 +59,20 @@ func ReadDecimal(line []byte, at, end int) (d Decimal, ok bool) {
 	return d, d.Scale <= MaxScale && (d.Mantissa != 0 || !negative)
 }
 
-// squeeze takes the point out of n characters, where the only byte that is no
-// digit is one.
-func squeeze(x, odd uint64, n int) (digits uint64, scale uint8, ok bool) {
-	at := bits.TrailingZeros64(odd) &^ 7 // of the point, in bits
-	if odd&(odd-1) != 0 || x>>at&0xff != dot || n == 1 {
-		return 0, 0, false
+// squeeze takes the point out, where the only byte that is no digit is one; wrong
+// is 0 then. Whether there is a point changes from number to number, so both
+// cases are one stretch of code.
+func squeeze(x, odd uint64) (digits uint64, scale uint8, wrong uint64) {
+	at := bits.TrailingZeros64(odd|1<<63) &^ 7 // of the point, in bits
+	digits = x&(1<<at-1)<<8 | x>>at>>8<<8<<at
+	wrong = x>>at&0xff ^ dot
+	if odd == 0 {
+		digits = x
 	}
-	before := x & (1<<at - 1)
-	behind := x >> at >> 8 << 8 << at
-	return before<<8 | behind, uint8(7 - at/8), true
+	if odd == 0 {
+		wrong = 0
+	}
+	return digits, uint8(7 - at>>3), wrong | odd&(odd-1)
 }
 
 // eightDigits reads eight digits, one a byte, the first lowest: pairs, then

@@ -188,7 +188,7 @@ func (a *aliases) find(buf []byte, lines []scan.Line, found []Alias) {
 		}
 	}
 	for i := range lines {
-		g.slots[i] = a.slots[g.hashes[i]&a.mask]
+		g.slots[i] = a.guess(g.hashes[i])
 	}
 	for i := range lines {
 		if slot := g.slots[i]; slot != 0 {
@@ -215,6 +215,24 @@ func (a *aliases) find(buf []byte, lines []scan.Line, found []Alias) {
 }
 
 const cacheLine = 64
+
+// guess returns the slot that is most likely the hash's: one of the first three
+// that has its tag, else the first. There is nothing to be guessed by the
+// processor: which it is changes from line to line.
+func (a *aliases) guess(h uint64) uint64 {
+	i := h & a.mask
+	slot, second, third := a.slots[i], a.slots[(i+1)&a.mask], a.slots[(i+2)&a.mask]
+	if (third^h)>>placeBits == 0 {
+		slot = third
+	}
+	if (second^h)>>placeBits == 0 {
+		slot = second
+	}
+	if first := a.slots[i]; (first^h)>>placeBits == 0 {
+		slot = first
+	}
+	return slot
+}
 
 // hash multiplies and folds 16 bytes a step, with random keys, as wyhash does and
 // the runtime's own hash where there is no AES.

@@ -80,30 +80,37 @@ func (l *Lane) Fold(pos uint64, b *record.Batch) {
 // memory at the same time, before the first of them is needed.
 const foldGroup = 64
 
+// foldGroup sorts the samples by their way first, which keeps the order within
+// each series, so that the processor need not guess each sample's.
 func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 	t := l.table
 	var slots [foldGroup]*slot
+	var sorted [ways][foldGroup]uint8
+	var n [ways]int
 	for i, s := range samples {
 		slots[i] = t.slot(s.Ref)
 		t.touched += slots[i].n // the sum keeps the read from being left out
+		w := l.ways[s.Ref] % ways
+		sorted[w][n[w]%foldGroup] = uint8(i)
+		n[w]++
 	}
-	values := uint64(len(samples))
-	for i, s := range samples {
-		switch l.ways[s.Ref] {
-		case plainCounter:
-			slots[i].count(s.Value)
-		case plainGauge:
-			slots[i].gauge(s.Value, at, pos)
-		case plainHistogram:
-			slots[i].n++
-			t.histogram(slots[i], l.opts.Schema).Add(s.Value, 1)
-		default:
-			r := &l.dict[s.Ref]
-			values += r.units() - 1
-			t.fold(slots[i], r, s.Value, 1/r.Rate, at, pos, l.opts.Schema)
-		}
+	for _, i := range sorted[plainCounter][:n[plainCounter]] {
+		slots[i%foldGroup].count(samples[i].Value)
 	}
-	t.values += values
+	for _, i := range sorted[plainGauge][:n[plainGauge]] {
+		slots[i%foldGroup].gauge(samples[i].Value, at, pos)
+	}
+	for _, i := range sorted[plainHistogram][:n[plainHistogram]] {
+		s := slots[i%foldGroup]
+		s.n++
+		t.histogram(s, l.opts.Schema).Add(samples[i].Value, 1)
+	}
+	t.values += uint64(len(samples) - n[special])
+	for _, i := range sorted[special][:n[special]] {
+		r := &l.dict[samples[i].Ref]
+		t.values += r.units()
+		t.fold(slots[i%foldGroup], r, samples[i].Value, 1/r.Rate, at, pos, l.opts.Schema)
+	}
 }
 
 func (l *Lane) timed(pos uint64, at int64, s record.Timed) {

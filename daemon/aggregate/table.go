@@ -42,6 +42,7 @@ const (
 	plainCounter
 	plainGauge
 	plainHistogram
+	ways // how many there are
 )
 
 func wayOf(r Ref) way {

@@ -77,7 +77,7 @@ func (t *Taker) known(b []byte, l scan.Line, a admit.Alias) bool {
 			return false
 		}
 	}
-	if a.Type == protocol.Gauge && t.isOrderedRef(a.Ref) {
+	if t.isOrderedRef(a.Ref) {
 		return false
 	}
 	if b[l.Start] == '{' && !protocol.IsJSONNumber(b[at:end]) {
