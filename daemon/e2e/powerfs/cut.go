@@ -29,7 +29,7 @@ func (d *Disk) Restore(r *rand.Rand) (damage Damage) {
 	}
 	s.walk(d.root)
 	d.used = s.used
-	d.power = on
+	d.power, d.trap = on, nil
 	d.turned.Broadcast()
 	return damage
 }

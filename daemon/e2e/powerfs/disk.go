@@ -33,10 +33,12 @@
 // through a mapping is unsynced like any other once the kernel writes it back,
 // and before that the cut loses it.
 //
-// Renames between directories, links and special files are refused.
+// Renames between directories, links and special files other than sockets are
+// refused.
 package powerfs
 
 import (
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -73,6 +75,7 @@ type Disk struct {
 	inodes uint64
 	used   int64 // bytes of files, names or not
 	counts Counts
+	trap   *trap
 }
 
 // Counts are what programs have asked a disk for since it was made.
@@ -117,6 +120,43 @@ func (d *Disk) turn(to power) {
 	d.turned.Broadcast()
 }
 
+// trap is a request at which the power fails.
+type trap struct {
+	prefix string // of a file's name
+	left   int
+	sprung chan struct{}
+}
+
+// FailAt makes the power fail, as Fail does, at the n-th request, from 1 on,
+// that writes to, resizes or syncs a file whose name begins with prefix; that
+// request does nothing any more. The channel is closed when it has come to that.
+// A later FailAt takes the place of an earlier one, and so does Restore.
+func (d *Disk) FailAt(prefix string, n int) <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.trap = &trap{prefix: prefix, left: n, sprung: make(chan struct{})}
+	return d.trap.sprung
+}
+
+// change answers one request that changes a file or makes it durable.
+func (d *Disk) change(n *node, request func() syscall.Errno) syscall.Errno {
+	d.tread(n)
+	return d.do(request)
+}
+
+func (d *Disk) tread(n *node) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.trap == nil || d.power != on || n.file == nil || !strings.HasPrefix(n.name, d.trap.prefix) {
+		return
+	}
+	if d.trap.left--; d.trap.left > 0 {
+		return
+	}
+	close(d.trap.sprung)
+	d.trap, d.power = nil, failing
+}
+
 // do answers one request.
 func (d *Disk) do(request func() syscall.Errno) syscall.Errno {
 	d.mu.Lock()
@@ -133,6 +173,7 @@ func (d *Disk) do(request func() syscall.Errno) syscall.Errno {
 // node is a file or a directory.
 type node struct {
 	ino     uint64
+	name    string // the last one that it had
 	mode    uint32 // permissions and S_IFREG or S_IFDIR
 	changed time.Time
 
@@ -208,6 +249,7 @@ func (d *Disk) add(parent *node, name string, child *node) syscall.Errno {
 		return syscall.EEXIST
 	}
 	parent.dir.do(change{to: name, node: child})
+	child.name = name
 	parent.changed = time.Now()
 	return 0
 }
@@ -238,6 +280,7 @@ func (d *Disk) rename(parent *node, from, to string) syscall.Errno {
 		return syscall.EISDIR
 	}
 	parent.dir.do(change{from: from, to: to, node: child})
+	child.name = to
 	parent.changed = time.Now()
 	return 0
 }

@@ -238,6 +238,24 @@ func TestPower(t *testing.T) {
 	ok(t, d.do(func() syscall.Errno { return 0 }))
 }
 
+// TestFailAt: the request that was named does nothing any more.
+func TestFailAt(t *testing.T) {
+	d, n := making(t)
+	sprung := d.FailAt("a", 3)
+	other := d.newFile(0o600)
+	ok(t, d.add(d.root, "b", other))
+	for _, to := range []*node{n, other, n} {
+		ok(t, d.change(to, func() syscall.Errno { return d.write(to, []byte("12"), to.file.size()) }))
+	}
+	answer := make(chan syscall.Errno)
+	go func() { answer <- d.change(n, func() syscall.Errno { return d.sync(n) }) }()
+	<-sprung
+	d.Off()
+	if errno := <-answer; errno != syscall.EIO || len(n.file.seen) != 4 || len(n.file.platter) != 0 {
+		t.Errorf("%v with %q on the platter", errno, n.file.platter)
+	}
+}
+
 // TestBounds: a disk has an end, and what waits for a sync has a bound.
 func TestBounds(t *testing.T) {
 	d, n := making(t)

@@ -61,6 +61,7 @@ var (
 	_ fs.NodeSetattrer = (*entry)(nil)
 	_ fs.NodeCreater   = (*entry)(nil)
 	_ fs.NodeMkdirer   = (*entry)(nil)
+	_ fs.NodeMknoder   = (*entry)(nil)
 	_ fs.NodeUnlinker  = (*entry)(nil)
 	_ fs.NodeRmdirer   = (*entry)(nil)
 	_ fs.NodeRenamer   = (*entry)(nil)
@@ -120,7 +121,7 @@ func (e *entry) Getattr(_ context.Context, _ fs.FileHandle, out *fuse.AttrOut) s
 }
 
 func (e *entry) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, out *fuse.AttrOut) syscall.Errno {
-	return e.disk.do(func() syscall.Errno {
+	return e.disk.change(e.node, func() syscall.Errno {
 		if mode, ok := in.GetMode(); ok {
 			e.node.mode = e.node.mode&syscall.S_IFMT | mode&0o7777
 		}
@@ -159,6 +160,19 @@ func (e *entry) Create(ctx context.Context, name string, _, mode uint32, out *fu
 
 func (e *entry) Mkdir(ctx context.Context, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	return e.make(ctx, name, func() *node { return e.disk.newDir(mode) }, out)
+}
+
+// Mknod makes sockets, such as the daemon's admin socket; they are names and
+// nothing else.
+func (e *entry) Mknod(ctx context.Context, name string, mode, _ uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
+	if mode&syscall.S_IFMT != syscall.S_IFSOCK {
+		return nil, syscall.EPERM
+	}
+	return e.make(ctx, name, func() *node {
+		n := e.disk.newFile(mode)
+		n.mode = mode
+		return n
+	}, out)
 }
 
 func (e *entry) Unlink(_ context.Context, name string) syscall.Errno {
@@ -202,7 +216,7 @@ func (e *entry) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64)
 }
 
 func (e *entry) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {
-	errno := e.disk.do(func() syscall.Errno { return e.disk.write(e.node, data, off) })
+	errno := e.disk.change(e.node, func() syscall.Errno { return e.disk.write(e.node, data, off) })
 	if errno != 0 {
 		return 0, errno
 	}
@@ -211,14 +225,14 @@ func (e *entry) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64
 
 // Fsync is fsync and fdatasync, of files and of directories.
 func (e *entry) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
-	return e.disk.do(func() syscall.Errno { return e.disk.sync(e.node) })
+	return e.disk.change(e.node, func() syscall.Errno { return e.disk.sync(e.node) })
 }
 
 func (e *entry) Allocate(_ context.Context, _ fs.FileHandle, off, size uint64, mode uint32) syscall.Errno {
 	if mode != 0 {
 		return syscall.EOPNOTSUPP
 	}
-	return e.disk.do(func() syscall.Errno {
+	return e.disk.change(e.node, func() syscall.Errno {
 		return e.disk.resize(e.node, max(e.node.file.size(), int64(off+size)))
 	})
 }
