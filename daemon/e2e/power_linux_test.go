@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/nexusctl/daemon/e2e/powerfs"
+	"example.com/nexusctl/protocol/client"
 	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage/block"
 )
@@ -41,18 +43,26 @@ type machine struct {
 	aimed   map[string]int // cuts at a request, by the file that it was for
 }
 
-// newMachine draws everything from a seed: NEXUS_FUSE_SEED, or a new one. With
-// NEXUS_FUSE_LIES=1 its disk confirms syncs and does nothing, so that the test
-// must fail.
-func newMachine(t *testing.T) *machine {
+// seed is what a test's choices are drawn from: NEXUS_FUSE_SEED, or a new one.
+func seed(t *testing.T) uint64 {
 	t.Helper()
 	seed := fromEnv(t, "NEXUS_FUSE_SEED", rand.Uint64N(1_000_000))
 	t.Logf("NEXUS_FUSE_SEED=%d", seed)
+	return seed
+}
+
+// newMachine makes a machine whose disk is empty. With NEXUS_FUSE_LIES its disk
+// confirms syncs of files whose names begin so, and does nothing: a test upon it
+// must fail where those syncs matter.
+func newMachine(t *testing.T, seed uint64) *machine {
+	t.Helper()
 	m := &machine{
 		t: t, r: rand.New(rand.NewPCG(seed, 0)), disk: powerfs.New(),
 		root: t.TempDir(), boot: filepath.Join(t.TempDir(), "boot_id"), addr: freeAddr(t), aimed: map[string]int{},
 	}
-	m.disk.Lie(os.Getenv("NEXUS_FUSE_LIES") == "1")
+	if about := os.Getenv("NEXUS_FUSE_LIES"); about != "" {
+		m.lie(about)
+	}
 	if err := m.mount(); err != nil {
 		skipWithoutFUSE(t, err)
 		t.Fatal(err)
@@ -72,6 +82,10 @@ func skipWithoutFUSE(t *testing.T, err error) {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		t.Skip("power cuts need /dev/fuse and the right to mount: ", err)
 	}
+}
+
+func (m *machine) lie(about string) {
+	m.disk.Lie(func(name string) bool { return strings.HasPrefix(name, about) })
 }
 
 func fromEnv(t *testing.T, name string, otherwise uint64) uint64 {
@@ -229,7 +243,7 @@ func TestPowerCuts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("power cuts take seconds each")
 	}
-	m := newMachine(t)
+	m := newMachine(t, seed(t))
 	m.start()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Minute)
 	defer cancel()
@@ -263,8 +277,9 @@ func TestPowerCutsAtFirstStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("power cuts take seconds each")
 	}
-	for range fromEnv(t, "NEXUS_FUSE_CUTS", 3) {
-		m := newMachine(t)
+	first := seed(t)
+	for i := range fromEnv(t, "NEXUS_FUSE_CUTS", 3) {
+		m := newMachine(t, first+i)
 		a := m.aim(150, "")
 		m.launch()
 		a.await(time.Second)
@@ -296,6 +311,59 @@ func TestPowerCutsAtFirstStart(t *testing.T) {
 			t.FailNow()
 		}
 	}
+}
+
+// TestLyingDisk is the proof that the others can fail: where the disk lies about
+// the log's syncs, what was acknowledged is found missing.
+func TestLyingDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("power cuts take seconds each")
+	}
+	m := newMachine(t, seed(t))
+	m.lie(segment)
+	for range 20 {
+		m.start()
+		acked := m.p.ledger().Received + m.acknowledge(100)
+		m.outage()
+		m.launch()
+		if left, up := m.left(); !up || left < acked {
+			t.Logf("after %d cuts: %d units of %d are left, the daemon is up: %t", m.cuts, left, acked, up)
+			return
+		}
+		m.outage()
+	}
+	t.Errorf("%d cuts on a disk that lies, and nothing is missing", m.cuts)
+}
+
+// acknowledge has values acknowledged, and returns how many.
+func (m *machine) acknowledge(n int) uint64 {
+	m.t.Helper()
+	ctx, cancel := context.WithTimeout(m.t.Context(), time.Minute)
+	defer cancel()
+	s, err := client.OpenSession(ctx, client.SessionOptions{Addr: m.addr, Producer: "p-" + uuid.NewString(), Epoch: 1})
+	check(m.t, err)
+	for range n {
+		check(m.t, s.Send(ctx, []byte("acked:1|c\n")))
+	}
+	check(m.t, s.Close(ctx))
+	return s.Stats().Accepted
+}
+
+// left returns what the ledger has, unless the daemon refuses to start on what
+// it finds.
+func (m *machine) left() (units uint64, up bool) {
+	m.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if strings.Contains(m.p.logs.String(), "nexusctl: ") {
+			return 0, false
+		}
+		if res, err := http.Get(m.p.url("/ready")); err == nil {
+			check(m.t, res.Body.Close())
+			return m.p.ledger().Received, true
+		}
+	}
+	m.t.Fatalf("neither up nor down:\n%s", m.p.logs)
+	return 0, false
 }
 
 // settle holds the ledger and SQL to the producers' accounts.

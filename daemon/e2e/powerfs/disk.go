@@ -70,7 +70,7 @@ type Disk struct {
 	mu     sync.Mutex
 	turned sync.Cond // when power changes
 	power  power
-	lying  bool
+	lies   func(name string) bool
 	root   *node
 	inodes uint64
 	used   int64 // bytes of files, names or not
@@ -89,12 +89,13 @@ func New() *Disk {
 	return d
 }
 
-// Lie makes the disk confirm syncs without doing them, as one does that has a
-// volatile cache and no shame.
-func (d *Disk) Lie(lying bool) {
+// Lie makes the disk confirm syncs of some files and directories without doing
+// them, as one does that has a volatile cache and no shame: of those whose name
+// lies says yes to; the root's is empty. With nil it is honest again.
+func (d *Disk) Lie(lies func(name string) bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lying = lying
+	d.lies = lies
 }
 
 // Counts returns the counts.
@@ -232,7 +233,7 @@ func (d *Disk) grow(n *node, size int64) syscall.Errno {
 // sync makes a file or a directory durable.
 func (d *Disk) sync(n *node) syscall.Errno {
 	switch {
-	case d.lying:
+	case d.lies != nil && d.lies(n.name):
 	case n.dir != nil:
 		n.dir.sync()
 		d.counts.DirSyncs++

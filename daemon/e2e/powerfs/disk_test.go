@@ -201,7 +201,9 @@ func TestLyingDisk(t *testing.T) {
 	for seed := range uint64(100) {
 		for _, lying := range []bool{false, true} {
 			d, n := making(t)
-			d.Lie(lying)
+			if lying {
+				d.Lie(func(name string) bool { return name == "a" })
+			}
 			ok(t, d.write(n, []byte("acknowledged"), 0))
 			ok(t, d.sync(n))
 			d.Restore(seeded(seed))
