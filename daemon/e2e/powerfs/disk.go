@@ -38,7 +38,7 @@
 package powerfs
 
 import (
-	"strings"
+	"path"
 	"sync"
 	"syscall"
 	"time"
@@ -123,19 +123,19 @@ func (d *Disk) turn(to power) {
 
 // trap is a request at which the power fails.
 type trap struct {
-	prefix string // of a file's name
-	left   int
-	sprung chan struct{}
+	pattern string
+	left    int
+	sprung  chan struct{}
 }
 
 // FailAt makes the power fail, as Fail does, at the n-th request, from 1 on,
-// that writes to, resizes or syncs a file whose name begins with prefix; that
-// request does nothing any more. The channel is closed when it has come to that.
+// that writes to, resizes or syncs a file whose name matches the pattern, as in
+// path.Match; that request does nothing any more. The channel is closed when it has come to that.
 // A later FailAt takes the place of an earlier one, and so does Restore.
-func (d *Disk) FailAt(prefix string, n int) <-chan struct{} {
+func (d *Disk) FailAt(pattern string, n int) <-chan struct{} {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.trap = &trap{prefix: prefix, left: n, sprung: make(chan struct{})}
+	d.trap = &trap{pattern: pattern, left: n, sprung: make(chan struct{})}
 	return d.trap.sprung
 }
 
@@ -148,7 +148,10 @@ func (d *Disk) change(n *node, request func() syscall.Errno) syscall.Errno {
 func (d *Disk) tread(n *node) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.trap == nil || d.power != on || n.file == nil || !strings.HasPrefix(n.name, d.trap.prefix) {
+	if d.trap == nil || d.power != on || n.file == nil {
+		return
+	}
+	if met, _ := path.Match(d.trap.pattern, n.name); !met {
 		return
 	}
 	if d.trap.left--; d.trap.left > 0 {
