@@ -15,13 +15,10 @@ import (
 // mounted mounts a disk, or skips the test where that cannot be done.
 func mounted(t *testing.T, d *Disk) (string, *Mount) {
 	t.Helper()
-	if _, err := os.Stat("/dev/fuse"); err != nil {
-		t.Skip("no FUSE here: ", err)
-	}
 	dir := t.TempDir()
 	m, err := d.Mount(dir)
-	if errors.Is(err, os.ErrPermission) || errors.Is(err, os.ErrNotExist) {
-		t.Skip("FUSE may not be mounted here: ", err)
+	if errors.Is(err, ErrUnavailable) {
+		t.Skip(err)
 	}
 	must(t, err)
 	t.Cleanup(func() { _ = m.server.Unmount() })
