@@ -31,6 +31,8 @@ type machine struct {
 	addr string
 	p    *process
 
+	storage string
+
 	cuts    int
 	damage  powerfs.Damage // of all cuts
 	unready int            // cuts before the daemon was ready
@@ -48,10 +50,10 @@ func seed(t *testing.T) uint64 {
 // newMachine makes a machine whose disk is empty. With NEXUS_FUSE_LIES its disk
 // confirms syncs of files whose names match that, and does nothing: a test upon
 // it must fail where those syncs matter.
-func newMachine(t *testing.T, seed uint64) *machine {
+func newMachine(t *testing.T, storage string, seed uint64) *machine {
 	t.Helper()
 	m := &machine{
-		t: t, r: rand.New(rand.NewPCG(seed, 0)), disk: powerfs.New(),
+		t: t, r: rand.New(rand.NewPCG(seed, 0)), disk: powerfs.New(), storage: storage,
 		root: t.TempDir(), boot: filepath.Join(t.TempDir(), "boot_id"), addr: freeAddr(t), aimed: map[string]int{},
 	}
 	if about := os.Getenv("NEXUS_FUSE_LIES"); about != "" {
@@ -104,7 +106,7 @@ func (m *machine) launch() {
 	m.p = &process{t: m.t, addr: m.addr, logs: new(lockedBuffer)}
 	const script = `mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"`
 	m.p.cmd = exec.Command("/bin/sh", "-c", script, m.boot,
-		binary, "daemon", "--listen", m.addr, "--data-dir", m.dataDir(), "--storage", "sqlite:nexus.db",
+		binary, "daemon", "--listen", m.addr, "--data-dir", m.dataDir(), "--storage", m.storage,
 		"--set", "aggregate.resolution=1s", "--set", "wal.segment_size=1MiB",
 		"--set", fmt.Sprintf("ingest.lanes=%d", 1+m.r.IntN(4)),
 		"--set", "wal.sync="+[]string{"interval", "always"}[m.r.IntN(2)])
@@ -138,8 +140,8 @@ func (m *machine) cutPower() {
 	m.on = nil
 }
 
-// outage is a power cut, after which the power is back and no daemon runs.
-func (m *machine) outage() {
+// cut is a power cut, after which the power is back and no daemon runs.
+func (m *machine) cut() {
 	m.t.Helper()
 	m.cutPower()
 	m.cuts++
@@ -158,11 +160,13 @@ func (m *machine) pause(least, most time.Duration) {
 	time.Sleep(least + time.Duration(m.r.Int64N(int64(most-least))))
 }
 
-// outages are the ways in which a power cut comes to a machine.
-var outages = []struct {
+// outage is a way in which a power cut comes to a machine.
+type outage struct {
 	name string
 	come func(*machine)
-}{
+}
+
+var outages = []outage{
 	{"while it runs", func(m *machine) {
 		m.start()
 		m.pause(50*time.Millisecond, 1300*time.Millisecond)
@@ -184,8 +188,8 @@ var outages = []struct {
 		a.await(1500 * time.Millisecond)
 	}},
 	{"while it compacts", func(m *machine) {
-		_, dsn := behind(m.dataDir(), "sqlite:nexus.db")
-		backdate(m.t, "sqlite3", dsn)
+		driver, dsn := behind(m.dataDir(), m.storage)
+		backdate(m.t, driver, dsn)
 		a := m.aim(chunks, chunks, journal)
 		m.launch()
 		a.await(1500 * time.Millisecond)
