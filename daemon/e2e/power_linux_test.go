@@ -38,7 +38,7 @@ func TestPowerCuts(t *testing.T) {
 			m.undergo(outages[(first+i)%len(outages)])
 		}
 		m.start()
-		m.settle(f, poster, ctx)
+		m.settle(ctx, f, poster)
 		t.Logf("%d power cuts in %v, %d of them before the daemon had recovered, at requests for %v; %d writes of %d bytes and %d names were unsynced, %d files harmed",
 			m.cuts, time.Since(began).Round(time.Second), m.unready, m.aimed, m.damage.Writes, m.damage.Bytes, m.damage.Changes, m.damage.Harmed)
 	})
@@ -64,7 +64,7 @@ func (m *machine) undergo(o outage) {
 }
 
 // settle holds the ledger, the gauges and SQL to the senders' accounts.
-func (m *machine) settle(f *fleet, poster *poster, ctx context.Context) {
+func (m *machine) settle(ctx context.Context, f *fleet, poster *poster) {
 	t := m.t
 	t.Helper()
 	posts := poster.end()
