@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -212,9 +211,6 @@ func (d *Daemon) logDir() string {
 
 func (d *Daemon) openLog() error {
 	dir := d.logDir()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("log directory: %w", err)
-	}
 	c := d.config.WAL
 	log, err := wal.Open(dir, wal.Options{
 		SegmentSize: int64(c.SegmentSize), Sync: syncPolicy(c.Sync), Interval: time.Duration(c.Interval), Logger: d.component("wal"),

@@ -6,13 +6,15 @@ import (
 	"path/filepath"
 
 	"github.com/gofrs/flock"
+
+	"example.com/nexusctl/daemon/wal"
 )
 
 // LockDataDir makes sure that this process alone uses the directory, until it
 // releases it: two daemons on one log would destroy each other's data, and so
 // would a daemon and a repair.
 func LockDataDir(dir string) (release func() error, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := wal.OS.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	lock := flock.New(filepath.Join(dir, "lock"))

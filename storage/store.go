@@ -70,7 +70,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if db.Name == dialect.SQLite {
 		s.files = newChunkFiles(db.Path)
 	}
-	if err := s.queryRow(ctx, "read the store's identity", &s.id, "SELECT id FROM store_meta"); err != nil {
+	err = s.queryRow(ctx, "read the store's identity", &s.id, "SELECT id FROM store_meta")
+	if errors.Is(err, sql.ErrNoRows) { // the power went between the schema and its name
+		err = ErrSchemaOld
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil

@@ -87,14 +87,15 @@ func Open(dataDir, writer string) (*Directory, error) {
 }
 
 // makeDir makes directories below base, so that they outlive a power cut.
+// One that is there already may have been made by a process that was killed
+// before it was durable.
 func makeDir(base string, below ...string) error {
 	for _, name := range below {
 		path := filepath.Join(base, name)
-		err := os.Mkdir(path, 0o700)
-		if err == nil {
-			err = syncDir(base)
+		if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
 		}
-		if err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := syncDir(base); err != nil {
 			return err
 		}
 		base = path

@@ -2,11 +2,15 @@ package wal
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // FS is what the log needs of a file system; tests bring one that fails.
 type FS interface {
+	// MkdirAll makes a directory, and those above it, so that it outlives a
+	// power cut.
 	MkdirAll(dir string) error
 	// Open opens a file for reading and writing, and makes it where create is
 	// set.
@@ -37,7 +41,29 @@ var OS FS = osFS{}
 
 type osFS struct{}
 
-func (osFS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o700) }
+// MkdirAll syncs the directory above each one that it makes, and above the one
+// that is there already: whoever made that may have been killed before the sync.
+// A directory that others have made, below one that we may not read, is theirs
+// to answer for.
+func (o osFS) MkdirAll(dir string) error {
+	above := filepath.Dir(dir)
+	info, err := os.Stat(dir)
+	if err == nil && info.IsDir() {
+		if err := o.SyncDir(above); !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		return nil
+	}
+	if above != dir && errors.Is(err, fs.ErrNotExist) {
+		if err := o.MkdirAll(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return o.SyncDir(above)
+}
 
 func (osFS) Open(path string, create bool) (File, error) {
 	flags := os.O_RDWR

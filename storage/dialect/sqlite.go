@@ -48,18 +48,21 @@ func openSQLite(ctx context.Context, c Config) (*Database, error) {
 }
 
 // CreateFile makes an empty database with the store's page size in WAL mode,
-// readable by its owner alone, unless the file exists. The page size must be
-// set before anything is written and before the journal mode.
+// readable by its owner alone, unless there is one. A file without a byte is
+// none: it is what a kill or a power cut leaves of one that was being made, and
+// would get SQLite's own page size for ever. The page size must be set before
+// anything is written and before the journal mode.
 func CreateFile(ctx context.Context, path string) error {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("create database file: %w", err)
 	}
-	if err := f.Close(); err != nil {
+	info, err := f.Stat()
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("create database file: %w", err)
+	}
+	if info.Size() > 0 {
+		return nil
 	}
 	db, err := sql.Open("sqlite3", fileURI(path, url.Values{"mode": {"rw"}}))
 	if err != nil {

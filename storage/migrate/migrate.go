@@ -48,7 +48,7 @@ type Migrator struct {
 // is not there.
 func Open(ctx context.Context, url, dataDir, password string) (*Migrator, error) {
 	if path, ok := dialect.Path(url, dataDir); ok {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		if err := dialect.MakeDir(filepath.Dir(path)); err != nil {
 			return nil, fmt.Errorf("directory of the database: %w", err)
 		}
 	}
@@ -117,11 +117,25 @@ func (m *Migrator) Up(ctx context.Context) ([]Step, error) {
 }
 
 // identify gives the store its identity: a log belongs to one store, and one
-// that was emptied and made anew is another.
+// that was emptied and made anew is another. Of two runners that come here
+// together one must find what the other did, or the store would have two.
 func (m *Migrator) identify(ctx context.Context) error {
-	_, err := m.db.Write.ExecContext(ctx,
+	tx, err := m.db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if m.db.Name == dialect.Postgres { // an SQLite transaction that writes is alone
+		if _, err := tx.ExecContext(ctx, "LOCK TABLE store_meta IN SHARE ROW EXCLUSIVE MODE"); err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(ctx,
 		m.db.Bind("INSERT INTO store_meta (id) SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM store_meta)"), uuid.NewString())
-	return err
+	if err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // Down takes back the newest applied migration.

@@ -166,6 +166,38 @@ func TestIdentity(t *testing.T) {
 	})
 }
 
+// TestNamedLater: a store whose maker was killed between the schema and the
+// store's identity counts as old, and the next run gives it one.
+func TestNamedLater(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		m, ctx := p.open(t), t.Context()
+		must[[]migrate.Step](t)(m.Up(ctx))
+		if _, err := p.database(t).Write.ExecContext(ctx, "DELETE FROM store_meta"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := storage.Open(ctx, storage.Options{URL: p.url, DataDir: p.dir}); !errors.Is(err, storage.ErrSchemaOld) {
+			t.Errorf("opens with %v", err)
+		}
+		var wg sync.WaitGroup
+		for range 4 {
+			m := p.open(t)
+			wg.Go(func() {
+				if _, err := m.Up(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		var ids int
+		if err := p.database(t).Read.QueryRow("SELECT count(*) FROM store_meta").Scan(&ids); err != nil || ids != 1 {
+			t.Errorf("the store has %d identities, %v", ids, err)
+		}
+		if p.store(t).ID() == "" {
+			t.Error("no identity")
+		}
+	})
+}
+
 // TestRunnersSideBySide lets four runners migrate one database at once: each
 // migration runs once, and nobody fails.
 func TestRunnersSideBySide(t *testing.T) {
