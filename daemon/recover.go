@@ -139,7 +139,7 @@ func (d *Daemon) startLanes(start lane.Start, crash uint64) {
 	d.lanes = lane.New(lane.Options{
 		Lanes: d.config.Lanes(), Log: d.log, Catalog: d.catalog, Page: d.page, Limits: limits(&d.config.Ingest), Fold: d.foldOptions(),
 		MaxAliases: 2 * d.config.Ingest.MaxSeries, Logger: d.component("lane"), Now: d.now, Tracer: d.tracer,
-		Deliveries: d.deliveries,
+		Deliveries: d.deliveries, AckedOnly: d.config.WAL.Record == "acked",
 	}, start)
 	d.loop.Queue = d.lanes.Collector()
 	if crash > 0 {

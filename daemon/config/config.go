@@ -65,6 +65,7 @@ type Aggregate struct {
 
 // WAL is how the log is kept.
 type WAL struct {
+	Record      string   `toml:"record"`
 	Sync        string   `toml:"sync"`
 	Interval    Duration `toml:"interval"`
 	SegmentSize Size     `toml:"segment_size"`
@@ -104,7 +105,7 @@ func Default() Config {
 			Past: Duration(24 * time.Hour), Future: Duration(10 * time.Minute), Dialect: "nexus",
 		},
 		Aggregate: Aggregate{Resolution: Duration(10 * time.Second), Schema: 5, Idle: Duration(5 * time.Minute)},
-		WAL:       WAL{Sync: "interval", Interval: Duration(100 * time.Millisecond), SegmentSize: 64 << 20},
+		WAL:       WAL{Record: "all", Sync: "interval", Interval: Duration(100 * time.Millisecond), SegmentSize: 64 << 20},
 		Storage: Storage{
 			URL: "sqlite:nexus.db", MaxConnections: 8, Timeout: Duration(30 * time.Second), HeadBytes: 256 << 20,
 		},

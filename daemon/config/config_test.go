@@ -165,7 +165,7 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 		"ingest.lanes": "7", "ingest.max_series": "7", "ingest.max_line": "777", "ingest.max_body": "7777", "ingest.past": "7s",
 		"ingest.future": "7s", "ingest.dialect": "dogstatsd", "ingest.unixgram": "/x", "ingest.unix": "/x", "ingest.udp": "127.0.0.1:7",
 		"aggregate.resolution": "5s", "aggregate.schema": "7", "aggregate.idle": "7m",
-		"wal.sync": "never", "wal.interval": "7ms", "wal.segment_size": "7MiB",
+		"wal.record": "acked", "wal.sync": "never", "wal.interval": "7ms", "wal.segment_size": "7MiB",
 		"storage.url": "sqlite:x", "storage.password": "x", "storage.max_connections": "7", "storage.timeout": "7s", "storage.head_bytes": "7B",
 		"log.level": "debug", "log.format": "json",
 		"tracing.endpoint": "http://localhost:4317", "tracing.protocol": "http", "tracing.sample": "0.7",

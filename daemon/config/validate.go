@@ -118,6 +118,7 @@ func (a *Aggregate) check(c *checks) {
 }
 
 func (w *WAL) check(c *checks) {
+	c.oneOf("wal.record", w.Record, "all", "acked")
 	c.oneOf("wal.sync", w.Sync, "always", "interval", "never")
 	c.within("wal.interval", w.Interval, time.Millisecond, time.Minute)
 	c.between("wal.segment_size", int64(w.SegmentSize), 1<<20, 1<<32)

@@ -33,6 +33,7 @@ var chunks = sync.Pool{New: func() any { return new(chunk) }}
 
 // Take hands the chunk's lines over.
 func (c *chunk) Take(t *lane.Taker) {
+	t.Unlogged()
 	if c.refusals > 0 {
 		t.Reject(c.refused, c.refusals)
 	}

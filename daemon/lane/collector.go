@@ -17,6 +17,7 @@ const keepUnflushed = 12
 // first, until they are in the store. Readers find here what is not there yet.
 type Collector struct {
 	lanes int
+	keep  bool          // the log does not hold what a generation has: keep them all
 	ready chan struct{} // holds one token while the oldest may be complete
 
 	mu      sync.RWMutex
@@ -36,8 +37,8 @@ type pending struct {
 	spilled bool // its tables were given up
 }
 
-func newCollector(lanes int, flushed uint64, state *aggregate.State) *Collector {
-	return &Collector{lanes: lanes, ready: make(chan struct{}, 1), flushed: flushed, state: state}
+func newCollector(lanes int, flushed uint64, state *aggregate.State, keep bool) *Collector {
+	return &Collector{lanes: lanes, keep: keep, ready: make(chan struct{}, 1), flushed: flushed, state: state}
 }
 
 // Put adds a lane's part of a generation.
@@ -91,7 +92,7 @@ func (c *Collector) settle(e *pending) {
 	if !e.complete(c.lanes) {
 		return
 	}
-	if len(c.gens) > keepUnflushed {
+	if len(c.gens) > keepUnflushed && !c.keep {
 		e.spill()
 	}
 	select {
@@ -164,6 +165,13 @@ func (c *Collector) Empty() bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return len(c.gens) == 0
+}
+
+// full says that as many generations wait as may be kept in memory.
+func (c *Collector) full() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.gens) >= keepUnflushed
 }
 
 // Backlog returns the generations that wait for the store, and how many of

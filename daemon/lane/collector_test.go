@@ -20,7 +20,7 @@ func TestCollectorOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lanes := rapid.IntRange(1, 3).Draw(t, "lanes")
 		generations := rapid.IntRange(1, keepUnflushed).Draw(t, "generations")
-		c := newCollector(lanes, 0, aggregate.NewState())
+		c := newCollector(lanes, 0, aggregate.NewState(), false)
 		// Sources 0 … lanes-1 are lanes, the last one is the sequencer.
 		next := make([]int, lanes+1)
 		folds := make([]*aggregate.Lane, lanes)

@@ -27,6 +27,15 @@ type Opening struct {
 // comes before the first unit.
 func (t *Taker) Deliver(d *Delivery) { t.delivery = d }
 
+// Unlogged says that nobody was promised that the job's units outlive the process.
+// Where the lanes log acknowledged units alone, these are only folded. It comes
+// before the first unit.
+func (t *Taker) Unlogged() {
+	if t.unlogged = t.lane.set.opts.AckedOnly; t.unlogged && t.batch.Empty() {
+		t.batch.Unpacked()
+	}
+}
+
 // Open starts a producer's session.
 func (t *Taker) Open(o *Opening) { t.opening = o }
 

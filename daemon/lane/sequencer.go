@@ -41,6 +41,9 @@ func (s *Set) Sequence(ctx context.Context) error {
 			timer.Stop()
 		case <-timer.C:
 		}
+		if s.opts.AckedOnly && s.collector.full() {
+			continue // the lanes wait, so that there is nothing to close
+		}
 		if err := s.Mark(); err != nil {
 			return err
 		}

@@ -50,6 +50,10 @@ type Options struct {
 	Logger     *slog.Logger
 	Now        func() time.Time // default time.Now
 	Tracer     Tracer           // may be nil
+	// AckedOnly leaves out of the log what nobody was promised to find again:
+	// see Taker.Unlogged. Its generations stay in memory until they are stored,
+	// and the lanes wait where they are too many.
+	AckedOnly bool
 	// Deliveries decides on what can be sent again; nil where nothing can.
 	Deliveries *delivery.Registry
 }
@@ -79,9 +83,10 @@ type Set struct {
 	marking  sync.Mutex // one mark at a time
 	position uint64     // end of the last mark
 
-	closing sync.RWMutex
-	closed  bool
-	wg      sync.WaitGroup
+	closing  sync.RWMutex
+	closed   bool
+	stopping atomic.Bool // lanes that wait for the store go on, to their end
+	wg       sync.WaitGroup
 }
 
 // opened is the open generation, for readers.
@@ -97,7 +102,7 @@ func New(o Options, start Start) *Set {
 	}
 	s := &Set{
 		opts: o, log: o.Log, position: start.Position, early: make(chan struct{}, 1),
-		collector: newCollector(o.Lanes, start.Flushed, start.State),
+		collector: newCollector(o.Lanes, start.Flushed, start.State, o.AckedOnly),
 		order:     &order{mark: start.Mark, ordered: aggregate.NewOrdered()},
 	}
 	s.open.Store(&opened{start.Mark, s.order.ordered})
@@ -155,6 +160,7 @@ func (s *Set) Submit(lane int, j Job) {
 // Close lets the lanes finish what is queued and waits for them. Generations
 // stay with the Collector.
 func (s *Set) Close() {
+	s.stopping.Store(true)
 	s.closing.Lock()
 	if !s.closed {
 		s.closed = true

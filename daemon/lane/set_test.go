@@ -563,3 +563,71 @@ func TestClockStepsAreSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestAckedOnly logs of lines that nobody is promised anything about what later
+// batches need, and folds them all the same.
+func TestAckedOnly(t *testing.T) {
+	log := &memory{}
+	h := newHarness(t, 1, log, func(o *Options) { o.AckedOnly = true })
+	unlogged := func(lines string) *job {
+		return h.do(0, func(t *Taker) { t.Unlogged(); t.Lines([]byte(lines)) })
+	}
+	unlogged("a:1|c\na:2.5|c\ng:+1|g\nno line\n")
+	unlogged("a:4|c\n")
+	logged := len(log.records)
+	j := h.do(0, func(t *Taker) { takeLines(t, "a:8|c\n") })
+	if j.log != log.end || len(log.records) != logged+1 {
+		t.Errorf("what may be asked for is not logged: %d records more", len(log.records)-logged)
+	}
+	var b record.Batch
+	if err := record.DecodeBatch(log.records[1], &b); err != nil || len(b.Defs) != 2 || b.Values() != 0 || b.Refused() != 0 {
+		t.Errorf("%d definitions, %d values, %v: want the definitions alone", len(b.Defs), b.Values(), err)
+	}
+	if err := record.DecodeBatch(log.records[2], &b); err != nil || len(log.records) != 3 || b.Values() != 1 {
+		t.Errorf("%d records, the last with %d values, %v", len(log.records), b.Values(), err)
+	}
+	var books settled
+	if terms, _ := h.checkLaw(&books); terms.Pending != 5 || terms.Counts.Refused() != 1 {
+		t.Errorf("%+v", terms)
+	}
+	if got := h.sum("a"); got != 15.5 {
+		t.Errorf("a is %v", got)
+	}
+}
+
+// TestAckedOnlyWaits lets the store take nothing: generations that the log could
+// not give back stay in memory, the lane stops working, and goes on as soon as
+// there is room, or the daemon stops.
+func TestAckedOnlyWaits(t *testing.T) {
+	h := newHarness(t, 1, &memory{}, func(o *Options) { o.AckedOnly = true })
+	for range keepUnflushed {
+		h.send(0, "n:1|c\n")
+		h.mark()
+	}
+	waiting := func() *job {
+		j := &job{take: func(t *Taker) { takeLines(t, "n:1|c\n") }, done: make(chan struct{})}
+		h.set.Submit(0, j)
+		return j
+	}
+	j := waiting()
+	select {
+	case <-j.done:
+		t.Fatal("the lane works on without room")
+	case <-time.After(5 * fullPause):
+	}
+	var books settled
+	if terms, _ := h.checkLaw(&books); terms.Pending != keepUnflushed {
+		t.Errorf("a lane that waits does not answer: %+v", terms)
+	}
+	if n, err := h.flushOne(t.Context(), &books); n != 1 || err != nil {
+		t.Fatalf("generation %d, %v", n, err)
+	}
+	<-j.done
+	h.mark()
+	last := waiting()
+	h.set.Close()
+	<-last.done
+	if terms, _ := h.checkLaw(&books); terms.Received != keepUnflushed+2 {
+		t.Errorf("%+v", terms)
+	}
+}

@@ -94,10 +94,12 @@ func (w *worker) run() {
 			continue
 		default:
 		}
+		jobs, look := w.open()
 		select {
 		case f := <-w.mail:
 			f()
-		case j, ok := <-w.jobs:
+		case <-look:
+		case j, ok := <-jobs:
 			if !ok {
 				w.drainMail()
 				return
@@ -105,6 +107,19 @@ func (w *worker) run() {
 			w.work(j)
 		}
 	}
+}
+
+// fullPause is how often a lane that waits for the store looks whether it may go on.
+const fullPause = 20 * time.Millisecond
+
+// open returns the jobs to be worked on: none, for now, where memory holds all the
+// generations it may and the log could not give them back. Then nobody reads, and
+// the senders wait.
+func (w *worker) open() (jobs <-chan Job, look <-chan time.Time) {
+	if w.set.opts.AckedOnly && w.set.collector.full() && !w.set.stopping.Load() {
+		return nil, time.After(fullPause)
+	}
+	return w.jobs, nil
 }
 
 // drainMail answers what was asked before the lane stopped.
@@ -130,6 +145,8 @@ func (w *worker) work(j Job) {
 		w.timing.Taken = time.Now()
 	}
 	w.commit()
+	w.taker.unlogged = false
+	w.taker.batch.Reset()
 	w.endTiming()
 	j.Done(w.logged, w.lastError)
 }
@@ -175,7 +192,7 @@ func (w *worker) commit() {
 	again := t.delivery != nil || t.opening != nil
 	if !again {
 		w.received.Add(units)
-		w.encoded = record.AppendBatch(w.encoded[:0], b)
+		w.encode()
 	}
 	var mark record.Mark
 	var nothingAt wal.Position // where the log ended, had there been something for it
@@ -187,14 +204,17 @@ func (w *worker) commit() {
 		return payload
 	})
 	switch {
-	case nothing:
+	case nothing && !t.unlogged:
 		w.logged = nothingAt // behind whatever was repeated, on whichever lane
-	case err != nil:
+	case err != nil && !nothing:
 		w.lastError = err
 		if !again { // who can send it again will
 			w.shed(units)
 		}
 	default:
+		if nothing {
+			span = wal.Span{From: nothingAt, To: nothingAt}
+		}
 		w.logged = span.To
 		if w.timing != nil {
 			w.timing.Logged = time.Now()
@@ -207,6 +227,9 @@ func (w *worker) commit() {
 		}
 	}
 	b.Reset()
+	if t.unlogged { // the job may go on
+		b.Unpacked()
+	}
 	t.turning = t.turning[:0]
 	t.replace, t.own, t.defined = false, 0, 0
 	t.delivery, t.opening = nil, nil
@@ -229,13 +252,31 @@ func (w *worker) place(units uint64) []byte {
 			return nil
 		}
 	} else if moved {
-		w.encoded = record.AppendBatch(w.encoded[:0], &t.batch)
+		w.encode()
 	}
 	if len(t.batch.Ordered) > 0 { // a batch that is not taken turns nothing
 		o.becomeOrdered(t.turning)
 	}
 	o.ordered.Apply(&t.batch, func(ref uint32) uint32 { return w.admit.Series(ref).Index })
+	if len(w.encoded) == 0 {
+		return nil
+	}
 	return w.encoded
+}
+
+// encode makes the batch's record. Of units that need not be logged it holds the
+// definitions alone, and nothing where there are none: batches that are logged
+// later use the references too.
+func (w *worker) encode() {
+	b := &w.taker.batch
+	switch {
+	case !w.taker.unlogged:
+		w.encoded = record.AppendBatch(w.encoded[:0], b)
+	case len(b.Defs) > 0:
+		w.encoded = record.AppendBatch(w.encoded[:0], &record.Batch{Lane: b.Lane, At: b.At, FirstRef: b.FirstRef, Defs: b.Defs})
+	default:
+		w.encoded = w.encoded[:0]
+	}
 }
 
 // enter moves the lane's tables on to the generation a mark has opened.

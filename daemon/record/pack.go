@@ -10,7 +10,12 @@ import (
 
 // Add appends a sample, and makes its bytes at once.
 func (b *Batch) Add(ref uint32, v float64) {
-	b.packed.add(len(b.Samples), func(dst []byte) []byte { return appendValue(dst, ref, v) })
+	if p := &b.packed; p.n == len(b.Samples) {
+		p.bytes = appendValue(p.bytes, ref, v)
+		p.n++
+	} else {
+		p.n = void
+	}
 	b.Samples = append(b.Samples, Sample{Ref: ref, Value: v})
 }
 
@@ -19,23 +24,17 @@ func (b *Batch) Add(ref uint32, v float64) {
 func (b *Batch) AddDecimal(ref uint32, d protocol.Decimal) {
 	p := &b.packed
 	at := len(p.bytes)
-	if p.n != len(b.Samples) || cap(p.bytes)-at < maxPacked {
-		b.addDecimal(ref, d)
-		return
+	switch {
+	case p.n != len(b.Samples):
+		p.n = void
+	case cap(p.bytes)-at < maxPacked:
+		p.bytes = slices.Grow(p.bytes, max(maxPacked, at))
+		fallthrough
+	default:
+		p.n++
+		p.bytes = p.bytes[:at+putDecimal((*[maxPacked]byte)(p.bytes[at:at+maxPacked]), ref, d)]
 	}
-	p.n++
-	p.bytes = p.bytes[:at+putDecimal((*[maxPacked]byte)(p.bytes[at:at+maxPacked]), ref, d)]
 	b.Samples = append(b.Samples, Sample{Ref: ref, Value: d.Float64()})
-}
-
-// addDecimal makes room, where there is a use for it.
-func (b *Batch) addDecimal(ref uint32, d protocol.Decimal) {
-	if b.packed.n != len(b.Samples) {
-		b.Add(ref, d.Float64())
-		return
-	}
-	b.packed.bytes = slices.Grow(b.packed.bytes, max(maxPacked, len(b.packed.bytes)))
-	b.AddDecimal(ref, d)
 }
 
 // packed are the bytes of the first n samples of a batch. Where a batch has lost
@@ -48,15 +47,6 @@ type packed struct {
 
 // void is a number that no batch has.
 const void = -1
-
-func (p *packed) add(samples int, encode func(dst []byte) []byte) {
-	if p.n != samples {
-		p.n = void
-		return
-	}
-	p.bytes = encode(p.bytes)
-	p.n++
-}
 
 // maxPacked is the most bytes of one decimal: its head, its scale, its mantissa.
 const maxPacked = 5 + 1 + binary.MaxVarintLen64

@@ -110,6 +110,10 @@ func (b *Batch) Reset() {
 	}
 }
 
+// Unpacked says that the batch will not be encoded, so that Add spares the work.
+// The batch must be empty; Reset takes it back.
+func (b *Batch) Unpacked() { b.packed.n = void }
+
 // Values returns the accepted units of the batch, as the ledger counts them.
 func (b *Batch) Values() uint64 {
 	return uint64(len(b.Samples)) + uint64(len(b.Ordered)) + uint64(len(b.Timed))
