@@ -12,7 +12,7 @@ import (
 )
 
 // maxBatch bounds the samples of one record, and maxDefs the bytes of its
-// definitions, so that it fits a frame of the log; a larger intake is split.
+// definitions and events, so that it fits a frame of the log; a larger intake is split.
 const (
 	maxBatch = 64 << 10
 	maxDefs  = 4 << 20
@@ -130,6 +130,11 @@ func (t *Taker) quick(line []byte) bool {
 func (t *Taker) take(m *protocol.Metric, fault protocol.Fault, raw []byte) protocol.Fault {
 	if fault.Reason != protocol.Accepted {
 		t.batch.Rejected[fault.Reason]++
+		return fault
+	}
+	if m.Notice != nil {
+		t.batch.Events.Add(m)
+		t.splitFull()
 		return fault
 	}
 	a := t.lane.admit.Admit(m)
@@ -250,7 +255,7 @@ func (t *Taker) splitFull() {
 	if t.whole() {
 		return
 	}
-	if len(t.batch.Samples)+len(t.batch.Timed)+len(t.batch.Ordered) >= maxBatch || t.defined >= maxDefs {
+	if len(t.batch.Samples)+len(t.batch.Timed)+len(t.batch.Ordered) >= maxBatch || t.defined+len(t.batch.Events.Bytes) >= maxDefs {
 		t.lane.commit()
 	}
 }
