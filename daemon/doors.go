@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/api"
+	"example.com/nexusctl/daemon/event"
 	"example.com/nexusctl/daemon/ingest"
 )
 
@@ -128,7 +129,7 @@ func (d *Daemon) httpServer() *http.Server {
 func (d *Daemon) routes() *api.Server {
 	return api.New(api.Options{
 		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready,
-		Overview: d.Overview, Objectives: d.objectives, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
+		Overview: d.Overview, Objectives: d.objectives, Events: event.NewReader(d.lanes, d.store, d.log.ID()), Durable: d.log.WaitSynced, Observe: d.requests.Observe,
 		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
 		Limits: limits(&d.config.Ingest), Now: d.now,
 	})

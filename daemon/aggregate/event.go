@@ -49,6 +49,9 @@ func (p Part) Events() []Event { return p.table.events }
 // Events returns the generation's events, by lane and number.
 func (g *Generation) Events() (list []Event) {
 	for _, p := range g.Parts {
+		if !p.Sealed() {
+			continue // its lane has them still
+		}
 		list = append(list, p.table.events...)
 	}
 	return list

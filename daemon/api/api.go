@@ -26,6 +26,7 @@ type Options struct {
 	Engine     *query.Engine
 	Ledger     func(context.Context) (ledger.Statement, error)
 	Objectives Objectives
+	Events     Events
 	// Durable waits until the log is durable up to a position.
 	Durable func(context.Context, wal.Position) error
 	// Overview answers for the whole daemon at one glance.
@@ -93,6 +94,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/ready", s.ready},
 		{"GET /api/v1/ledger", s.ledger},
 		{"GET /api/v1/overview", s.overview},
+		{"GET /api/v1/events", s.listEvents},
 		{"GET /api/v1/slos", s.listSLOs},
 		{"GET /api/v1/slos/{name}", s.getSLO},
 		{"GET /api/v1/slos/{name}/report", s.sloReport},

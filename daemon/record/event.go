@@ -157,14 +157,3 @@ func (r *reader) events(e *Events) {
 	}
 	e.Bytes = append(e.Bytes[:0], all[:len(all)-len(r.b)]...)
 }
-
-// ReadEvents takes apart a number of events that Events holds as bytes.
-func ReadEvents(n int, b []byte) (Events, error) {
-	r := reader{b: binary.AppendUvarint(nil, uint64(n))}
-	r.b = append(r.b, b...)
-	var e Events
-	if r.events(&e); r.bad || len(r.b) > 0 {
-		return Events{}, fmt.Errorf("%w: events", ErrMalformed)
-	}
-	return e, nil
-}
