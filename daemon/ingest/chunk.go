@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"net"
 	"sync"
 	"time"
 
+	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
@@ -27,6 +29,8 @@ type chunk struct {
 	inFlight chan struct{} // the connection's tokens; one is given back
 	server   *Server
 	arrived  time.Time // when its last byte was read
+	listener string
+	peer     net.Addr
 }
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
@@ -36,13 +40,23 @@ func (c *chunk) Take(t *lane.Taker) {
 	if c.refusals > 0 {
 		t.Reject(c.refused, c.refusals)
 	}
-	rest := c.units
+	rest, blank := c.units, uint64(0)
 	for len(rest) > 0 {
 		var line []byte
 		line, rest = protocol.NextLine(rest)
+		if len(line) == 0 {
+			blank++
+			continue
+		}
 		t.Line(line)
 	}
+	if blank > 0 {
+		c.server.stats.Blank.Add(blank)
+	}
 }
+
+// Source says whom the chunk is from.
+func (c *chunk) Source() admit.Source { return sourceOf(c.listener, c.peer) }
 
 // Arrived returns when the chunk's last byte was read.
 func (c *chunk) Arrived() time.Time { return c.arrived }
@@ -55,7 +69,7 @@ func (c *chunk) Done(_ wal.Position, err error) {
 		c.server.opts.Taken(time.Since(c.arrived))
 	}
 	token := c.inFlight
-	c.units, c.refusals, c.inFlight = nil, 0, nil
+	c.units, c.refusals, c.inFlight, c.peer = nil, 0, nil, nil
 	chunks.Put(c)
 	<-token
 }
