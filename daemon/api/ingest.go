@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 
+	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
@@ -23,6 +25,7 @@ type body struct {
 	rejected []api.Rejection
 	refused  int
 	delivery *lane.Delivery // where the request has an idempotency key
+	remote   string
 	log      wal.Position
 	err      error
 	done     chan struct{}
@@ -38,6 +41,15 @@ func (b *body) Take(t *lane.Taker) {
 func (b *body) Done(log wal.Position, err error) {
 	b.log, b.err = log, err
 	close(b.done)
+}
+
+// Source says whom the body is from.
+func (b *body) Source() admit.Source {
+	host, _, err := net.SplitHostPort(b.remote)
+	if err != nil {
+		host = "" // a Unix socket's peer has no address
+	}
+	return admit.Source{Listener: "http", Address: host}
 }
 
 func (b *body) note(index int, m *protocol.Metric, f protocol.Fault) {
@@ -59,7 +71,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, data []byte, tak
 		s.problem(w, r, *p)
 		return
 	}
-	b := &body{take: take, delivery: d, done: make(chan struct{}), rejected: []api.Rejection{}}
+	b := &body{take: take, delivery: d, remote: r.RemoteAddr, done: make(chan struct{}), rejected: []api.Rejection{}}
 	s.opts.Lanes.Submit(s.opts.Lanes.Assign(), b)
 	<-b.done
 	if b.err == nil && d != nil {

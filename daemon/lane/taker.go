@@ -132,6 +132,7 @@ func (t *Taker) take(m *protocol.Metric, fault protocol.Fault, raw []byte) proto
 		t.batch.Rejected[fault.Reason]++
 		return fault
 	}
+	t.ignored(m)
 	if m.Notice != nil {
 		t.batch.Events.Add(m)
 		t.splitFull()
@@ -147,6 +148,16 @@ func (t *Taker) take(m *protocol.Metric, fault protocol.Fault, raw []byte) proto
 	}
 	t.splitFull()
 	return fault
+}
+
+// ignored counts what the line held that means nothing.
+func (t *Taker) ignored(m *protocol.Metric) {
+	if m.IgnoredSections > 0 {
+		t.lane.set.stats.Sections.Add(uint64(m.IgnoredSections))
+	}
+	if m.IgnoredRate {
+		t.lane.set.stats.Rates.Add(1)
+	}
 }
 
 func (t *Taker) define(a admit.Admission) {
