@@ -113,6 +113,11 @@ func (s *Server) postMetrics(w http.ResponseWriter, r *http.Request) {
 	}
 	switch kind {
 	case "", "application/json", "application/x-ndjson", "application/x-www-form-urlencoded":
+		if tooMany(data) {
+			s.problem(w, r, api.Problem{Status: http.StatusRequestEntityTooLarge, Title: "Too many units",
+				Detail: "The body has more than 500000 units.", Field: "body", Rule: "has more than 500000 units", Fix: "Send several smaller bodies."})
+			return
+		}
 		s.submit(w, r, data, func(b *body, t *lane.Taker) { takeObjects(b, t, data) })
 	case "text/plain":
 		s.submit(w, r, data, func(b *body, t *lane.Taker) { takeLines(b, t, data) })
@@ -120,6 +125,25 @@ func (s *Server) postMetrics(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, api.Problem{Status: http.StatusUnsupportedMediaType, Title: "Unsupported media type", Detail: "The body's type is not one this route reads.",
 			Field: "Content-Type", Fix: "Send application/json, application/x-ndjson or text/plain."})
 	}
+}
+
+// maxUnits bounds the units of one JSON body: each is judged, and a body can hold
+// millions that are no metric.
+const maxUnits = 500_000
+
+// tooMany reports a body with more units. Between two units stands a comma or a
+// line's end, so few bodies have to be walked.
+func tooMany(data []byte) bool {
+	if bytes.Count(data, []byte{','})+bytes.Count(data, []byte{'\n'}) < maxUnits {
+		return false
+	}
+	objects := protocol.NewObjects(data)
+	for n := 0; n <= maxUnits; n++ {
+		if _, ok := objects.Next(); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 func takeObjects(b *body, t *lane.Taker, data []byte) {

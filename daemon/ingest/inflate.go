@@ -1,7 +1,10 @@
 package ingest
 
 import (
+	"bytes"
 	"errors"
+	"io"
+	"runtime"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -23,17 +26,20 @@ var (
 	errDeflated = errors.New("the payload is not zstd")
 )
 
-// inflater decompresses batches. It is shared by all sessions: what a decoder
-// holds is large, and a batch takes it for a millisecond.
-type inflater struct{ decoder *zstd.Decoder }
+// inflater decompresses batches. All sessions share a few decoders, for each holds
+// as much memory as the largest window it has met.
+type inflater struct{ decoders chan *zstd.Decoder }
 
 func newInflater() *inflater {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxInflated),
-		zstd.WithDecoderMaxWindow(maxInflated), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true))
-	if err != nil {
-		panic("the options of the zstd decoder are constants: " + err.Error())
+	f := &inflater{make(chan *zstd.Decoder, runtime.GOMAXPROCS(0))}
+	for range cap(f.decoders) {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxInflated), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			panic("the options of the zstd decoder are constants: " + err.Error())
+		}
+		f.decoders <- d
 	}
-	return &inflater{d}
+	return f
 }
 
 // inflatedLimit returns how large a payload of so many bytes may become.
@@ -41,28 +47,26 @@ func inflatedLimit(wire int) int {
 	return min(maxInflated, max(freeInflated, wire*maxRatio))
 }
 
-// inflate decompresses a payload. It allocates what the payload itself says it
-// needs, as far as that is within the limit, and more only as it turns out.
+// inflate decompresses a payload, and gives up once it has become too large: what
+// it says of its own size is believed only where that is too much already.
 func (f *inflater) inflate(payload []byte) ([]byte, error) {
 	limit := inflatedLimit(len(payload))
-	size := min(limit, max(freeInflated, 8*len(payload)))
 	var head zstd.Header
-	if head.Decode(payload) == nil && head.HasFCS {
-		if head.FrameContentSize > uint64(limit) {
-			return nil, errInflated
-		}
-		size = int(head.FrameContentSize)
+	if head.Decode(payload) == nil && head.HasFCS && head.FrameContentSize > uint64(limit) {
+		return nil, errInflated
 	}
-	for {
-		out, err := f.decoder.DecodeAll(payload, make([]byte, 0, size))
-		switch {
-		case err == nil:
-			return out, nil
-		case !errors.Is(err, zstd.ErrDecoderSizeExceeded) && !errors.Is(err, zstd.ErrWindowSizeExceeded):
-			return nil, errDeflated
-		case size >= limit || errors.Is(err, zstd.ErrWindowSizeExceeded):
-			return nil, errInflated
-		}
-		size = min(limit, max(freeInflated, 4*size))
+	d := <-f.decoders
+	defer func() { f.decoders <- d }()
+	if err := d.Reset(bytes.NewReader(payload)); err != nil {
+		return nil, errDeflated
 	}
+	var out bytes.Buffer
+	n, err := io.CopyN(&out, d, int64(limit)+1)
+	switch {
+	case n > int64(limit), errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+		return nil, errInflated
+	case !errors.Is(err, io.EOF):
+		return nil, errDeflated
+	}
+	return out.Bytes(), nil
 }

@@ -74,31 +74,30 @@ func (p *patience) due(began time.Time, bytes int64) time.Time {
 type unfinished struct {
 	began time.Time
 	bytes int64
-	armed bool // a read deadline is set
+	due   time.Time // of the read deadline that is set; zero for none
 }
 
-// wait sets the deadline of the next read, unless one is set already: busy
-// connections nearly always hold a part of a line, and a system's timer for each
-// read would cost more than the read. So a deadline that fires may be one of a
-// line long gone; expired tells.
+// wait sets the deadline of the next read, unless an earlier one is set already:
+// busy connections nearly always hold a part of a line, and a system's timer for
+// each read would cost more than the read. So a deadline that fires may be one of
+// a line long gone; expired tells.
 func (c *conn) wait() error {
 	switch {
-	case c.line.armed:
-		return nil
-	case c.speech == undecided && c.line.bytes == 0:
-		return c.arm(c.opened, time.Duration(c.server.patience.firstByte.Load()))
 	case c.line.bytes > 0:
 		return c.arm(c.line.began, time.Duration(c.server.patience.grace.Load()))
+	case c.speech == undecided:
+		return c.arm(c.opened, time.Duration(c.server.patience.firstByte.Load()))
 	}
 	return nil
 }
 
 func (c *conn) arm(from time.Time, after time.Duration) error {
-	if after == 0 {
+	due := from.Add(after)
+	if after == 0 || !c.line.due.IsZero() && !c.line.due.After(due) {
 		return nil
 	}
-	c.line.armed = true
-	return c.deadline(from.Add(after))
+	c.line.due = due
+	return c.deadline(due)
 }
 
 // deadline sets when a read gives up; the zero time is never. A daemon that is
@@ -115,7 +114,7 @@ func (c *conn) deadline(t time.Time) error {
 
 // expired decides what a deadline that has fired means: nothing, or the end.
 func (c *conn) expired(now time.Time) (why Closing, over bool) {
-	c.line.armed = false
+	c.line.due = time.Time{}
 	if c.line.bytes == 0 {
 		return Silent, c.speech == undecided
 	}
@@ -132,7 +131,7 @@ func (c *conn) later() error {
 	if c.line.bytes > 0 {
 		due = c.server.patience.due(c.line.began, c.line.bytes)
 	}
-	c.line.armed = !due.IsZero()
+	c.line.due = due
 	return c.deadline(due)
 }
 
