@@ -129,6 +129,7 @@ func encode(g *aggregate.Generation, state *aggregate.State, ids map[string]int6
 	g.Points(func(i uint32) int64 { return ids[all[i].Key] }, state, func(shard int64, points []block.Point) {
 		out = append(out, block.AppendBlock(nil, shard, g.Bucket, points))
 	})
+	out = append(out, fmt.Appendf(nil, "%d values, %+v", g.Values(), g.Counts())) // one verdict, live and on replay
 	for _, e := range g.Events() {
 		out = append(out, fmt.Appendf(nil, "event %d of lane %d at %d: %x", e.Number, e.Lane, e.At, e.Body))
 	}
@@ -205,7 +206,8 @@ func appendRandomLine(b []byte, r *rand.Rand, g, l int) []byte {
 		}
 		return fmt.Appendf(b, "_e{5,2}:title|%02d|d:%d|#lane:%d\n", r.IntN(99), start/1000+int64(r.IntN(60)-30), l)
 	}
-	return append(b, "not a line\n"...)
+	bad := []string{"not a line", ":1|c", "a:x|c", "a:1|C", "a:1|c|@0", `{"name":"a"}`, "_sc|a|9", "_e{9,9}:a|b", "nexus.a:1|c", "a:1|c|T1", "a\x00:1|c"}
+	return fmt.Appendln(b, bad[r.IntN(len(bad))])
 }
 
 // TestReplayGivesTheSameBytes folds a log of several lanes live and from disk:
