@@ -3,6 +3,7 @@ package badinput_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -11,12 +12,14 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/klauspost/compress/zstd"
 
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/client"
 )
 
 // TestFraming has the rows about frames and connections.
@@ -438,4 +441,32 @@ func acceptsWhileBusy(t *testing.T) {
 		t.Errorf("a connection waited %v", slowest)
 	}
 	s.comes(t, before, verdict{8 * 50 * 4000, rejected("wrong_protocol", 100)})
+}
+
+// TestStopsUnderSessions stops a daemon whose sessions send on and on: it ends them
+// at its own time, and what they were told is kept is in the ledger.
+func TestStopsUnderSessions(t *testing.T) {
+	s := start(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	for i := range 3 {
+		c, err := client.OpenSession(ctx, client.SessionOptions{Addr: s.addr, Producer: fmt.Sprint("stop-", i), Epoch: 1, Compress: i == 1, GiveUp: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			for c.Send(ctx, []byte("a.stop:1|c\n")) == nil {
+				continue
+			}
+			_ = c.Close(ctx)
+		})
+	}
+	eventually(t, "batches are taken", func() bool { return s.ledger().Received > 500 })
+	began := time.Now()
+	s.stop()
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the stop took %v", took)
+	}
+	cancel()
+	wg.Wait()
 }

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type system struct {
 	dir  string
 	udp  string
 	http *client.HTTP
+	stop func()
 }
 
 // start brings a daemon up; settings are keys and values in turn.
@@ -65,7 +67,7 @@ func start(t *testing.T, settings ...string) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	s.stop = sync.OnceFunc(func() {
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
@@ -73,6 +75,7 @@ func start(t *testing.T, settings ...string) *system {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(s.stop)
 	s.addr = d.Addr().String()
 	if s.http, err = client.NewHTTP(s.addr); err != nil {
 		t.Fatal(err)

@@ -185,10 +185,12 @@ func (s *session) opening() (line []byte, err error) {
 	return line, err
 }
 
-// patiently runs a read of so many bytes, which have to come in time.
+// patiently runs a read of so many bytes, which have to come in time. A daemon
+// that is stopping has set the session's last deadline, which batch after batch
+// would put off for ever: it is left alone.
 func (s *session) patiently(bytes int, read func() error) error {
 	due := s.server.patience.due(time.Now(), int64(bytes))
-	if due.IsZero() {
+	if due.IsZero() || s.server.draining() {
 		return read()
 	}
 	// An acker that gives the session up ends its reading by a deadline, too,
@@ -197,7 +199,10 @@ func (s *session) patiently(bytes int, read func() error) error {
 		return err
 	}
 	err := read()
-	if timedOut(err) && !s.server.draining() && s.ctx.Err() == nil {
+	if s.server.draining() {
+		return err
+	}
+	if timedOut(err) && s.ctx.Err() == nil {
 		s.conn.close(SlowSender, "nothing came in time")
 	}
 	return errors.Join(err, s.conn.deadline(time.Time{}), s.ctx.Err())
