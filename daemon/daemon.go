@@ -105,6 +105,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 		catalog: admit.NewCatalog(c.Ingest.MaxSeries),
 		head:    query.NewHead(int64(c.Storage.HeadBytes)),
 	}
+	d.catalog.SetBudgets(budgets(&c.Ingest))
 	d.auditor = &ledger.Auditor{Read: d.Ledger, Logger: d.component("ledger")}
 	d.settings.Store(o.Settings)
 	d.reloader.read = o.Read
@@ -266,6 +267,13 @@ func (d *Daemon) openReads() error {
 	return nil
 }
 
+// eventKeeper drops events when their time is over.
+func (d *Daemon) eventKeeper() *maint.EventKeeper {
+	return &maint.EventKeeper{
+		Store: d.store, Keep: func() time.Duration { return time.Duration(d.Config().Ingest.KeepEvents) }, Now: d.now, Logger: d.component("maint"),
+	}
+}
+
 // settleHours is how much longer than late data may come an hour's counts are
 // taken for final: what came last has to be stored first.
 const settleHours = 2 * time.Hour
@@ -280,6 +288,7 @@ func (d *Daemon) runBackground() {
 	d.background.Go(func() { d.fail(d.lanes.Sequence(ctx)) })
 	d.background.Go(func() { d.fail(d.loop.Run(ctx)) })
 	d.background.Go(func() { d.maint.Run(ctx) })
+	d.background.Go(func() { d.eventKeeper().Run(ctx) })
 	d.background.Go(func() { d.watchBooks(ctx) })
 	d.background.Go(func() { d.watchSettings(ctx) })
 	d.background.Go(func() { d.objectives.Run(ctx) })

@@ -9,14 +9,22 @@ import (
 	"os"
 	"time"
 
+	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/api"
+	"example.com/nexusctl/daemon/config"
+	"example.com/nexusctl/daemon/event"
 	"example.com/nexusctl/daemon/ingest"
 )
 
 // openDoors listens, last of all: nothing is accepted before it can be kept.
 func (d *Daemon) openDoors() error {
 	c := d.config
+	proxies, err := c.Server.ProxyNetworks()
+	if err != nil {
+		return errors.Join(err, d.Stop(context.Background()))
+	}
 	d.doors = ingest.New(d.lanes, ingest.Options{
+		MaxPerAddress: c.Server.MaxPerAddress, Patience: patience(&c.Ingest), ProxyFrom: proxies,
 		MaxLine: int(c.Ingest.MaxLine), MaxConnections: c.Server.MaxConnections, Logger: d.component("ingest"),
 		Log:   d.log,
 		Taken: func(took time.Duration) { d.ingested.Took(d.now(), took) },
@@ -24,7 +32,7 @@ func (d *Daemon) openDoors() error {
 	d.api = d.routes()
 	d.http = d.httpServer()
 	d.startBeat()
-	l, err := net.Listen("tcp", c.Server.Listen)
+	l, err := listenTCP(c.Server.Listen)
 	if err != nil {
 		return errors.Join(&ListenError{Key: "server.listen", Addr: c.Server.Listen, Err: err}, d.Stop(context.Background()))
 	}
@@ -66,6 +74,25 @@ func (d *Daemon) openFurtherDoors() error {
 		d.doors.ListenPackets(pc)
 	}
 	return nil
+}
+
+// patience returns what peers are held to.
+func patience(c *config.Ingest) ingest.Patience {
+	return ingest.Patience{
+		FirstByte: time.Duration(c.FirstByteTimeout), Grace: time.Duration(c.LineTimeout), MinRate: int64(c.MinRate), MaxSkip: int64(c.MaxSkip),
+	}
+}
+
+// budgets returns how many series are admitted.
+func budgets(c *config.Ingest) admit.Budgets {
+	return admit.Budgets{Series: c.MaxSeries, NameSeries: c.MaxNameSeries, TagValues: c.MaxTagValues}
+}
+
+// listenTCP has the system ask silent peers whether they are there, so that one
+// which vanished is gone within two minutes.
+func listenTCP(addr string) (net.Listener, error) {
+	l := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 15 * time.Second, Count: 4}}
+	return l.Listen(context.Background(), "tcp", addr)
 }
 
 // ListenError reports an address that could not be listened on.
@@ -128,7 +155,7 @@ func (d *Daemon) httpServer() *http.Server {
 func (d *Daemon) routes() *api.Server {
 	return api.New(api.Options{
 		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready,
-		Overview: d.Overview, Objectives: d.objectives, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
+		Overview: d.Overview, Objectives: d.objectives, Events: event.NewReader(d.lanes, d.store, d.log.ID()), Cardinality: d.catalog.Cardinality, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
 		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
 		Limits: limits(&d.config.Ingest), Now: d.now,
 	})

@@ -18,6 +18,9 @@ import (
 // sparkBuckets is how many buckets a busy series is drawn over.
 const sparkBuckets = 30
 
+// shownOffenders is how many names beyond a budget an overview names.
+const shownOffenders = 5
+
 // Overview returns the daemon at one glance.
 func (d *Daemon) Overview(ctx context.Context) (api.Overview, error) {
 	now := d.now()
@@ -38,6 +41,7 @@ func (d *Daemon) Overview(ctx context.Context) (api.Overview, error) {
 		},
 		Golden: golden,
 		SLOs:   d.objectives.Statuses(), Alerts: []api.Alert{}, Series: busy, Ledger: daemonapi.LedgerBody(terms), Reasons: d.Ready(ctx),
+		Offenders: daemonapi.OffenderBodies(d.catalog.Offenders(shownOffenders)),
 	}, nil
 }
 

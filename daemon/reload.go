@@ -82,8 +82,9 @@ func (d *Daemon) reload(ctx context.Context) (config.Change, error) {
 func (d *Daemon) swap(next *config.Resolved) {
 	c := &next.Config
 	d.settings.Store(next)
-	d.catalog.SetBudget(c.Ingest.MaxSeries)
+	d.catalog.SetBudgets(budgets(&c.Ingest))
 	d.doors.SetLimits(int(c.Ingest.MaxLine), c.Server.MaxConnections)
+	d.doors.SetPatience(c.Server.MaxPerAddress, patience(&c.Ingest))
 	d.api.SetLimits(int64(c.Ingest.MaxBody), int(c.Ingest.MaxLine))
 	d.reader.SetIdle(c.Aggregate.Idle.Milliseconds())
 	d.head.SetBudget(int64(c.Storage.HeadBytes))

@@ -27,6 +27,7 @@ func (d *Daemon) telemetry() http.Handler {
 		telemetry.NewStages(d.measures()),
 		telemetry.NewStages(d.usage()),
 		telemetry.NewStages(d.spool()),
+		telemetry.NewStages(d.manners()),
 		d.requests, d.ingested,
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})
@@ -69,7 +70,7 @@ func (d *Daemon) measures() []telemetry.Measure {
 		telemetry.Counter("nexus_packets_total", "Datagrams received.", func() float64 { return float64(doors.Packets.Load()) }),
 		telemetry.Counter("nexus_panics_total", "Panics contained in connections, jobs and requests.", func() float64 { return float64(doors.Panics.Load() + d.lanes.Panics() + d.api.Stats().Panics.Load()) }),
 		telemetry.Gauge("nexus_series_active", "Series known to this process.", func() float64 { return float64(d.catalog.Len()) }),
-		telemetry.Counter("nexus_series_overflowed_total", "First sights that the budget ingest.max_series turned into overflow series.", func() float64 { return float64(d.catalog.Overflowed()) }),
+		telemetry.Counter("nexus_series_overflowed_total", "First sights that a budget of series turned into overflow series.", func() float64 { return float64(d.catalog.Overflowed()) }),
 		telemetry.Counter("nexus_log_appended_bytes_total", "Bytes appended to the log.", func() float64 { return float64(d.log.Stats().AppendedBytes) }),
 		telemetry.Counter("nexus_log_frames_total", "Frames appended to the log.", func() float64 { return float64(d.log.Stats().AppendedFrames) }),
 		telemetry.Counter("nexus_log_syncs_total", "Syncs of the log to the disk.", func() float64 { return float64(d.log.Stats().Syncs) }),

@@ -18,7 +18,11 @@ func newTestParser() *Parser {
 //	name type values [tags] [@rate] [Ttime] [ignored…]
 func describe(m *Metric) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s ", m.Name, m.Type.Symbol())
+	if m.Notice != nil {
+		describeNotice(&b, m.Notice)
+	} else {
+		fmt.Fprintf(&b, "%s %s ", m.Name, m.Type.Symbol())
+	}
 	if m.Type == Set {
 		fmt.Fprintf(&b, "%q", m.Member)
 	}
@@ -55,4 +59,23 @@ func outcome(m *Metric, f Fault) string {
 		return "!" + f.Reason.String()
 	}
 	return describe(m)
+}
+
+// describeNotice writes what an event or a check says:
+//
+//	kind status priority title text [host=] [key=] [source=] [container=]
+func describeNotice(b *strings.Builder, n *Notice) {
+	priority := "normal"
+	if n.Low {
+		priority = "low"
+	}
+	fmt.Fprintf(b, "%s %s %s %q %q", n.Kind, n.Status, priority, n.Title, n.Text)
+	for _, f := range []struct {
+		name  string
+		value []byte
+	}{{"host", n.Host}, {"key", n.Key}, {"source", n.Source}, {"container", n.Container}} {
+		if len(f.value) > 0 {
+			fmt.Fprintf(b, " %s=%s", f.name, f.value)
+		}
+	}
 }

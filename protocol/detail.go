@@ -36,8 +36,8 @@ var rules = [NumReasons]string{
 	JSONDepth:        "nested too deep",
 	DuplicateKey:     "a key comes twice, or in another case",
 	TagType:          "tags are neither an object of strings nor a list of \"key:value\"",
-	Event:            "events are not read by this version",
-	ServiceCheck:     "service checks are not read by this version",
+	Event:            "not of the form _e{title bytes,text bytes}:title|text, or a section of it holds what may not stand there",
+	ServiceCheck:     "not of the form _sc|name|status with a status of 0 to 3, or a section of it holds what may not stand there",
 	BatchTooLarge:    "the batch is too large",
 }
 

@@ -25,6 +25,9 @@ type Parser struct {
 
 	scan   scanner
 	fields fields
+
+	notice    Notice
+	unescaped []byte // a notice's text
 }
 
 // NewParser returns a Parser that holds lines to l.
@@ -58,7 +61,7 @@ func (p *Parser) Line(line []byte) (*Metric, Fault) {
 // reset forgets the line before.
 func (p *Parser) reset() {
 	m := &p.metric
-	m.Name, m.Member = nil, nil
+	m.Name, m.Member, m.Notice = nil, nil, nil
 	m.Type = 0
 	m.Rate = 1
 	m.Time, m.HasTime = 0, false

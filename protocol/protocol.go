@@ -57,6 +57,10 @@ func ParseType(s string) (t Type, ok bool) {
 // Metric is one parsed line: a name, a type, one or more values. It is atomic:
 // all its values are taken or none.
 type Metric struct {
+	// Notice is set where the line was an event or a service check. Then there
+	// are no name, no type and no values, and Rate means nothing.
+	Notice *Notice
+
 	Name []byte
 	Type Type
 
@@ -87,9 +91,9 @@ type Metric struct {
 }
 
 // Count returns the units the ledger counts for the accepted metric: one per
-// value, one for a set member.
+// value, one for a set member, an event or a service check.
 func (m *Metric) Count() int {
-	if m.Type == Set {
+	if m.Type == Set || m.Notice != nil {
 		return 1
 	}
 	return len(m.Values)

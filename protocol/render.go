@@ -13,6 +13,9 @@ import (
 // AbsoluteGauges takes deltas for absolute. Whatever m holds, no byte of it ends
 // the line early.
 func AppendText(dst []byte, m *Metric) []byte {
+	if m.Notice != nil {
+		return appendNotice(dst, m)
+	}
 	if !fitsText(m) {
 		return AppendJSON(dst, m)
 	}

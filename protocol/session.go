@@ -67,11 +67,16 @@ type OK struct {
 	Accepted, Rejected uint64
 }
 
-// BatchHead precedes a payload of Bytes bytes with the CRC32C.
+// Zstd is the capability, and the encoding, of batches that are compressed.
+const Zstd = "zstd"
+
+// BatchHead precedes a payload of Bytes bytes with the CRC32C, both as it is on
+// the wire. Encoding is empty, or one that both sides have as a capability.
 type BatchHead struct {
-	Seq   uint64
-	Bytes int
-	CRC   uint32
+	Seq      uint64
+	Bytes    int
+	CRC      uint32
+	Encoding string
 }
 
 // Ack says that everything up to batch Seq is durable. Accepted and Rejected
@@ -181,14 +186,23 @@ func AppendBatchHead(dst []byte, b BatchHead) []byte {
 	dst = strconv.AppendUint(dst, b.Seq, 10)
 	dst = append(dst, ' ')
 	dst = strconv.AppendInt(dst, int64(b.Bytes), 10)
-	return fmt.Appendf(dst, " %08x\n", b.CRC)
+	dst = fmt.Appendf(dst, " %08x", b.CRC)
+	if b.Encoding != "" {
+		dst = append(append(dst, ' '), b.Encoding...)
+	}
+	return append(dst, '\n')
 }
 
 // ParseBatchHead reads the line without its newline.
 func ParseBatchHead(line []byte) (b BatchHead, err error) {
 	words := bytes.Fields(line)
-	if len(words) != 4 || string(words[0]) != "BATCH" || len(words[3]) != 8 {
+	if len(words) < 4 || len(words) > 5 || string(words[0]) != "BATCH" || len(words[3]) != 8 {
 		return b, fmt.Errorf("%w: write BATCH SEQ BYTES CRC32C", ErrSession)
+	}
+	if len(words) == 5 {
+		if b.Encoding = string(words[4]); b.Encoding != Zstd {
+			return b, fmt.Errorf("%w: no encoding but %s is known", ErrSession, Zstd)
+		}
 	}
 	if b.Seq, err = decimal(words[1]); err != nil {
 		return b, err

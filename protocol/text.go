@@ -8,8 +8,8 @@ import "bytes"
 //
 // Tags may also stand in the name, in the styles of Influx, Librato or SignalFx;
 // and a line without tags may repeat value and type: name:1|c:2|c. Sections that
-// are not known are skipped and counted. Events and service checks are not read:
-// their lines are rejected as Event and ServiceCheck.
+// are not known are skipped and counted. A line that begins as an event or a
+// service check does is read as one, see Notice.
 //
 // See Line for what is returned.
 func (p *Parser) Text(line []byte) (*Metric, Fault) {
@@ -25,6 +25,9 @@ func (p *Parser) Text(line []byte) (*Metric, Fault) {
 }
 
 func (p *Parser) text(line []byte) fault {
+	if kind := noticeKind(line); kind != 0 {
+		return p.parseNotice(line, kind)
+	}
 	at, f := p.head(line)
 	if f.reason != Accepted {
 		return f
@@ -40,14 +43,6 @@ func (p *Parser) text(line []byte) fault {
 // the values begin. A line without a colon before its first bar is no line.
 func (p *Parser) head(line []byte) (values int, f fault) {
 	colon := bytes.IndexByte(line, ':')
-	if len(line) > 0 && line[0] == '_' {
-		if hasPrefix(line, "_e{") {
-			return 0, fault{reason: Event}
-		}
-		if hasPrefix(line, "_sc|") {
-			return 0, fault{reason: ServiceCheck}
-		}
-	}
 	if colon < 0 {
 		return 0, fault{reason: Syntax}
 	}

@@ -67,6 +67,7 @@ type Flush struct {
 	Seq      uint64 // generation
 	Hour     int64  // of arrival, hours since 1970
 	Blocks   []Block
+	Events   []Event
 	Counts   Counts
 	Named    []Named // since the writer's last flush
 }
@@ -192,6 +193,9 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
 		return false, err
 	}
 	if err := s.insertBlocks(ctx, tx, f); err != nil {
+		return false, err
+	}
+	if err := s.insertEvents(ctx, tx, f); err != nil {
 		return false, err
 	}
 	counts, err := json.Marshal(have.Counts.add(f.Counts))

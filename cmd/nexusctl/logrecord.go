@@ -32,6 +32,7 @@ type recordLook struct {
 	Lane        *uint32           `json:"lane,omitempty"`
 	Definitions []definitionLook  `json:"definitions,omitempty"`
 	Values      []valueLook       `json:"values,omitempty"`
+	Events      []eventLook       `json:"events,omitempty"`
 	Rejected    map[string]uint64 `json:"rejected,omitempty"`
 	Shed        map[string]uint64 `json:"shed,omitempty"`
 	Duplicates  uint64            `json:"duplicates,omitempty"`
@@ -93,6 +94,7 @@ func (r *recordLook) batch(census *replay.Census, b *record.Batch) {
 		v.Time, v.Rate = instant(s.Time), s.Rate
 		r.Values = append(r.Values, v)
 	}
+	r.Events = lookAtEvents(&b.Events)
 	counts := ledger.Counts{Shed: b.Shed}
 	for i, n := range b.Rejected {
 		counts.Rejected[i] = uint64(n)
@@ -167,6 +169,12 @@ func (r *recordLook) batchContent() string {
 			break
 		}
 		add("%s", v)
+	}
+	for _, e := range r.Events[:min(len(r.Events), shownValues)] {
+		add("%s %s %q", e.Kind, e.Status, e.Title)
+	}
+	if n := len(r.Events) - shownValues; n > 0 {
+		add("and %d events more", n)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(r.Rejected)) {
 		add("%d rejected as %s", r.Rejected[reason], reason)

@@ -37,6 +37,7 @@ Examples:
 			&cli.BoolFlag{Name: "ack", Usage: "wait until every line is durable"},
 			&cli.StringFlag{Name: "producer", Usage: "with --ack: the `NAME` to send under (default: one of its own)"},
 			&cli.Uint64Flag{Name: "epoch", Usage: "with --ack: shut out every older epoch of the name (default: the time)"},
+			&cli.BoolFlag{Name: "compress", Usage: "with --ack: send batches as zstd, to a daemon that takes them"},
 			&cli.DurationFlag{Name: "give-up", Usage: "with --ack: fail after this time without the daemon", Value: time.Minute},
 		},
 		Action: send,
@@ -83,7 +84,7 @@ func openLines(ctx context.Context, c *cli.Context, addr string) (io.WriteCloser
 	if !c.Bool("ack") {
 		return client.Dial(ctx, addr)
 	}
-	o := client.SessionOptions{Addr: addr, Producer: c.String("producer"), Epoch: c.Uint64("epoch"), GiveUp: c.Duration("give-up")}
+	o := client.SessionOptions{Addr: addr, Producer: c.String("producer"), Epoch: c.Uint64("epoch"), GiveUp: c.Duration("give-up"), Compress: c.Bool("compress")}
 	if o.Producer == "" {
 		o.Producer = "send-" + uuid.NewString()
 	}

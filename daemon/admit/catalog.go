@@ -73,13 +73,14 @@ func (s *Series) addRef(r LaneRef) {
 // Catalog holds every series of the process. It is safe for concurrent use;
 // the lanes come here on the first sight of a series only.
 type Catalog struct {
-	budget atomic.Int64
+	budgets atomic.Pointer[Budgets]
 
 	mu     sync.RWMutex
 	byKey  map[string]*Series
-	byName map[string][]*Series
+	byName map[string]*entry
 	all    []*Series
 	own    []*Series
+	census census
 
 	overflowed atomic.Uint64
 }
@@ -87,13 +88,16 @@ type Catalog struct {
 // NewCatalog returns an empty catalog that admits up to budget series; beyond
 // it Admit answers with overflow series.
 func NewCatalog(budget int) *Catalog {
-	c := &Catalog{byKey: map[string]*Series{}, byName: map[string][]*Series{}}
-	c.SetBudget(budget)
+	c := &Catalog{byKey: map[string]*Series{}, byName: map[string]*entry{}, census: newCensus()}
+	c.SetBudgets(Budgets{Series: max(budget, 0)})
 	return c
 }
 
-// SetBudget changes how many series are admitted. Those that are stay.
-func (c *Catalog) SetBudget(budget int) { c.budget.Store(int64(budget)) }
+// SetBudgets changes how many series are admitted. Those that are stay.
+func (c *Catalog) SetBudgets(b Budgets) { c.budgets.Store(&b) }
+
+// Budgets returns how many series are admitted.
+func (c *Catalog) Budgets() Budgets { return *c.budgets.Load() }
 
 // Intern returns the series of a canonical key and adds it where it is new,
 // whatever the budget: the log has admitted it before.
@@ -107,12 +111,13 @@ func (c *Catalog) Intern(key []byte) (*Series, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.add(key, k.Name, k.Type), nil
+	return c.add(key, k, nil), nil
 }
 
 // Admit returns the series for m, whose canonical key is key, or the overflow
-// series that takes its place beyond the budget.
-func (c *Catalog) Admit(m *protocol.Metric, key []byte) *Series {
+// series that takes its place beyond a budget. from says whom m is from; it is
+// called where a series is new, and may be nil.
+func (c *Catalog) Admit(m *protocol.Metric, key []byte, from func() Source) *Series {
 	if s := c.lookup(key); s != nil {
 		return s
 	}
@@ -121,16 +126,29 @@ func (c *Catalog) Admit(m *protocol.Metric, key []byte) *Series {
 	if s := c.byKey[string(key)]; s != nil {
 		return s
 	}
-	if int64(len(c.all)-len(c.own)) < c.budget.Load() || isOwn(string(m.Name)) {
-		return c.add(key, string(m.Name), m.Type)
+	limit, tag := LimitNone, ""
+	if !isOwn(string(m.Name)) {
+		limit, tag = c.census.beyond(c.Budgets(), c.byName[string(m.Name)], m.Tags)
+	}
+	source := c.census.intern(from)
+	if limit == LimitNone {
+		return c.add(key, keyOf(m), source)
 	}
 	c.overflowed.Add(1)
-	name := overflowName
-	if len(c.byName[string(m.Name)]) > 0 {
-		name = string(m.Name)
+	c.census.refuse(limit, tag, m, key, source)
+	over := series.Key{Name: overflowName, Type: m.Type, Tags: []series.Tag{{Key: OverflowTag, Value: "true"}}}
+	if limit != LimitSeries || c.byName[string(m.Name)] != nil {
+		over.Name = string(m.Name)
 	}
-	over := series.Key{Name: name, Type: m.Type, Tags: []series.Tag{{Key: OverflowTag, Value: "true"}}}
-	return c.add(over.Append(nil), name, m.Type)
+	return c.add(over.Append(nil), over, source)
+}
+
+func keyOf(m *protocol.Metric) series.Key {
+	k := series.Key{Name: string(m.Name), Type: m.Type}
+	for _, t := range m.Tags {
+		k.Tags = append(k.Tags, series.Tag{Key: string(t.Key), Value: string(t.Value)})
+	}
+	return k
 }
 
 // At returns the series with the index.
@@ -152,8 +170,11 @@ func (c *Catalog) Snapshot() []*Series {
 func (c *Catalog) ByName(name string) []*Series {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	l := c.byName[name]
-	return l[:len(l):len(l)]
+	e := c.byName[name]
+	if e == nil {
+		return nil
+	}
+	return e.series[:len(e.series):len(e.series)]
 }
 
 // Own returns the daemon's own series. The slice must not be changed.
@@ -179,16 +200,24 @@ func (c *Catalog) lookup(key []byte) *Series {
 	return c.byKey[string(key)]
 }
 
-func (c *Catalog) add(key []byte, name string, t protocol.Type) *Series {
+func (c *Catalog) add(key []byte, k series.Key, from *Source) *Series {
 	if s := c.byKey[string(key)]; s != nil {
 		return s
 	}
-	s := &Series{Index: uint32(len(c.all)), Key: string(key), Type: t, Own: isOwn(name)}
+	s := &Series{Index: uint32(len(c.all)), Key: string(key), Type: k.Type, Own: isOwn(k.Name)}
 	if s.Own {
 		c.own = append(c.own, s)
 	}
+	e := c.byName[k.Name]
+	if e == nil {
+		e = &entry{name: k.Name}
+		c.byName[k.Name] = e
+	}
 	c.byKey[s.Key] = s
-	c.byName[name] = append(c.byName[name], s)
+	e.series = append(e.series, s)
 	c.all = append(c.all, s)
+	if budgeted(k.Name, k.Tags) {
+		c.census.admit(e, k.Type, k.Tags, from)
+	}
 	return s
 }

@@ -24,7 +24,7 @@ func parse(t *testing.T, line string) *protocol.Metric {
 func admitLine(t *testing.T, c *admit.Catalog, line string) *admit.Series {
 	t.Helper()
 	m := parse(t, line)
-	return c.Admit(m, series.AppendMetric(nil, m))
+	return c.Admit(m, series.AppendMetric(nil, m), nil)
 }
 
 func named(t *testing.T, s *admit.Series) string {
@@ -150,7 +150,7 @@ func TestCatalogIsShared(t *testing.T) {
 			for i := range names {
 				n := (i*7 + w*31) % names
 				m, _ := p.Text(fmt.Appendf(nil, "n.%d:1|c|#a:1", n))
-				s := c.Admit(m, series.AppendMetric(nil, m))
+				s := c.Admit(m, series.AppendMetric(nil, m), nil)
 				found[w][n] = s
 				if len(c.ByName(fmt.Sprintf("n.%d", n))) != 1 || c.At(s.Index) != s {
 					t.Error("a series is not what it was")

@@ -22,6 +22,7 @@ type Lane struct {
 	byKey   map[refKey]uint32
 	rates   map[float64]struct{}
 	key     []byte
+	from    func() Source // of what comes now; may be nil
 }
 
 type refKey struct {
@@ -64,6 +65,10 @@ func (l *Lane) Series(ref uint32) *Series { return l.refs[ref] }
 // NextRef returns the reference that the next definition will get.
 func (l *Lane) NextRef() uint32 { return uint32(len(l.refs)) }
 
+// From says whom the metrics that follow are from. The function is called where
+// one of them makes a series, and may be nil.
+func (l *Lane) From(from func() Source) { l.from = from }
+
 // Admission is the answer for one metric.
 type Admission struct {
 	Ref    uint32
@@ -80,7 +85,7 @@ type Admission struct {
 // reference. It may reorder m.Tags.
 func (l *Lane) Admit(m *protocol.Metric) Admission {
 	l.key = series.AppendMetric(l.key[:0], m)
-	s := l.catalog.Admit(m, l.key)
+	s := l.catalog.Admit(m, l.key, l.from)
 	rate, own := l.rate(m.Rate)
 	k := refKey{s.Index, rate}
 	if ref, ok := l.byKey[k]; ok {

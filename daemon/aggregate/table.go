@@ -85,6 +85,9 @@ type table struct {
 	senders map[string]*record.Producer // of acked sessions: the last batch, and the units of this generation
 	keys    []record.Key
 
+	events     []Event
+	eventBytes int
+
 	values  uint64 // units folded, the pending term of the ledger
 	counts  ledger.Counts
 	touched uint64 // means nothing
@@ -211,5 +214,5 @@ func (t *table) release() {
 			pagePool.Put(p)
 		}
 	}
-	t.pages, t.hists, t.sets, t.late, t.senders, t.keys = nil, histograms{}, nil, nil, nil, nil
+	t.pages, t.hists, t.sets, t.late, t.senders, t.keys, t.events = nil, histograms{}, nil, nil, nil, nil, nil
 }

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/query"
@@ -26,6 +27,9 @@ type Options struct {
 	Engine     *query.Engine
 	Ledger     func(context.Context) (ledger.Statement, error)
 	Objectives Objectives
+	Events     Events
+	// Cardinality reports with up to limit entries in each list.
+	Cardinality func(limit int) admit.Cardinality
 	// Durable waits until the log is durable up to a position.
 	Durable func(context.Context, wal.Position) error
 	// Overview answers for the whole daemon at one glance.
@@ -93,6 +97,8 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/ready", s.ready},
 		{"GET /api/v1/ledger", s.ledger},
 		{"GET /api/v1/overview", s.overview},
+		{"GET /api/v1/events", s.listEvents},
+		{"GET /api/v1/cardinality", s.cardinality},
 		{"GET /api/v1/slos", s.listSLOs},
 		{"GET /api/v1/slos/{name}", s.getSLO},
 		{"GET /api/v1/slos/{name}/report", s.sloReport},

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 
+	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
@@ -23,6 +25,7 @@ type body struct {
 	rejected []api.Rejection
 	refused  int
 	delivery *lane.Delivery // where the request has an idempotency key
+	remote   string
 	log      wal.Position
 	err      error
 	done     chan struct{}
@@ -38,6 +41,15 @@ func (b *body) Take(t *lane.Taker) {
 func (b *body) Done(log wal.Position, err error) {
 	b.log, b.err = log, err
 	close(b.done)
+}
+
+// Source says whom the body is from.
+func (b *body) Source() admit.Source {
+	host, _, err := net.SplitHostPort(b.remote)
+	if err != nil {
+		host = "" // a Unix socket's peer has no address
+	}
+	return admit.Source{Listener: "http", Address: host}
 }
 
 func (b *body) note(index int, m *protocol.Metric, f protocol.Fault) {
@@ -59,7 +71,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, data []byte, tak
 		s.problem(w, r, *p)
 		return
 	}
-	b := &body{take: take, delivery: d, done: make(chan struct{}), rejected: []api.Rejection{}}
+	b := &body{take: take, delivery: d, remote: r.RemoteAddr, done: make(chan struct{}), rejected: []api.Rejection{}}
 	s.opts.Lanes.Submit(s.opts.Lanes.Assign(), b)
 	<-b.done
 	if b.err == nil && d != nil {
@@ -101,6 +113,11 @@ func (s *Server) postMetrics(w http.ResponseWriter, r *http.Request) {
 	}
 	switch kind {
 	case "", "application/json", "application/x-ndjson", "application/x-www-form-urlencoded":
+		if tooMany(data) {
+			s.problem(w, r, api.Problem{Status: http.StatusRequestEntityTooLarge, Title: "Too many units",
+				Detail: "The body has more than 500000 units.", Field: "body", Rule: "has more than 500000 units", Fix: "Send several smaller bodies."})
+			return
+		}
 		s.submit(w, r, data, func(b *body, t *lane.Taker) { takeObjects(b, t, data) })
 	case "text/plain":
 		s.submit(w, r, data, func(b *body, t *lane.Taker) { takeLines(b, t, data) })
@@ -108,6 +125,25 @@ func (s *Server) postMetrics(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, api.Problem{Status: http.StatusUnsupportedMediaType, Title: "Unsupported media type", Detail: "The body's type is not one this route reads.",
 			Field: "Content-Type", Fix: "Send application/json, application/x-ndjson or text/plain."})
 	}
+}
+
+// maxUnits bounds the units of one JSON body: each is judged, and a body can hold
+// millions that are no metric.
+const maxUnits = 500_000
+
+// tooMany reports a body with more units. Between two units stands a comma or a
+// line's end, so few bodies have to be walked.
+func tooMany(data []byte) bool {
+	if bytes.Count(data, []byte{','})+bytes.Count(data, []byte{'\n'}) < maxUnits {
+		return false
+	}
+	objects := protocol.NewObjects(data)
+	for n := 0; n <= maxUnits; n++ {
+		if _, ok := objects.Next(); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 func takeObjects(b *body, t *lane.Taker, data []byte) {

@@ -10,9 +10,11 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"example.com/nexusctl/slo"
@@ -40,20 +42,50 @@ type Server struct {
 	DataDir         string   `toml:"data_dir"`
 	ShutdownTimeout Duration `toml:"shutdown_timeout" live:"yes"`
 	MaxConnections  int      `toml:"max_connections" live:"yes"`
+	MaxPerAddress   int      `toml:"max_per_address" live:"yes"` // 0: no limit of its own
+	ProxyFrom       string   `toml:"proxy_from"`                 // networks, separated by commas
+}
+
+// ProxyNetworks returns the networks whose PROXY headers are believed.
+func (s *Server) ProxyNetworks() (list []netip.Prefix, err error) {
+	for _, text := range strings.Split(s.ProxyFrom, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		p, perr := netip.ParsePrefix(text)
+		if a, aerr := netip.ParseAddr(text); perr != nil && aerr == nil {
+			p, perr = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if perr != nil {
+			return nil, fmt.Errorf("%q is no network: write 10.0.0.0/8, or an address", text)
+		}
+		list = append(list, p.Masked())
+	}
+	return list, nil
 }
 
 // Ingest is what is taken, and through which further doors.
 type Ingest struct {
-	Lanes     int      `toml:"lanes"` // 0: one for each processor
-	MaxSeries int      `toml:"max_series" live:"yes"`
-	MaxLine   Size     `toml:"max_line" live:"yes"`
-	MaxBody   Size     `toml:"max_body" live:"yes"`
-	Past      Duration `toml:"past" live:"yes"`
-	Future    Duration `toml:"future" live:"yes"`
-	Dialect   string   `toml:"dialect" live:"yes"`
-	Unixgram  string   `toml:"unixgram"`
-	Unix      string   `toml:"unix"`
-	UDP       string   `toml:"udp"`
+	Lanes     int `toml:"lanes"` // 0: one for each processor
+	MaxSeries int `toml:"max_series" live:"yes"`
+
+	MaxNameSeries int `toml:"max_name_series" live:"yes"` // 0: no limit of its own
+	MaxTagValues  int `toml:"max_tag_values" live:"yes"`  // 0: no limit of its own
+
+	MaxLine  Size     `toml:"max_line" live:"yes"`
+	MaxBody  Size     `toml:"max_body" live:"yes"`
+	Past     Duration `toml:"past" live:"yes"`
+	Future   Duration `toml:"future" live:"yes"`
+	Dialect  string   `toml:"dialect" live:"yes"`
+	Unixgram string   `toml:"unixgram"`
+	Unix     string   `toml:"unix"`
+	UDP      string   `toml:"udp"`
+
+	FirstByteTimeout Duration `toml:"first_byte_timeout" live:"yes"` // 0: none
+	LineTimeout      Duration `toml:"line_timeout" live:"yes"`       // 0: none
+	MinRate          Size     `toml:"min_rate" live:"yes"`           // a second
+	MaxSkip          Size     `toml:"max_skip" live:"yes"`           // 0: none
+	KeepEvents       Duration `toml:"keep_events" live:"yes"`
 }
 
 // Aggregate is how samples become points.
@@ -101,8 +133,10 @@ func Default() Config {
 			ShutdownTimeout: Duration(30 * time.Second), MaxConnections: 16_384,
 		},
 		Ingest: Ingest{
-			MaxSeries: 2_000_000, MaxLine: 64 << 10, MaxBody: 16 << 20,
+			MaxSeries: 2_000_000, MaxNameSeries: 1_000_000, MaxTagValues: 1_000_000, MaxLine: 64 << 10, MaxBody: 16 << 20,
 			Past: Duration(24 * time.Hour), Future: Duration(10 * time.Minute), Dialect: "nexus",
+			FirstByteTimeout: Duration(10 * time.Second), LineTimeout: Duration(10 * time.Second), MinRate: 64, MaxSkip: 64 << 20,
+			KeepEvents: Duration(90 * 24 * time.Hour),
 		},
 		Aggregate: Aggregate{Resolution: Duration(10 * time.Second), Schema: 5, Idle: Duration(5 * time.Minute)},
 		WAL:       WAL{Record: "all", Sync: "interval", Interval: Duration(100 * time.Millisecond), SegmentSize: 64 << 20},

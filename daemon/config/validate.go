@@ -94,6 +94,9 @@ func (s *Server) check(c *checks) {
 	c.check("server.data_dir", s.DataDir != "", "server.data_dir is empty: name a directory the daemon may write")
 	c.within("server.shutdown_timeout", s.ShutdownTimeout, time.Second, time.Hour)
 	c.between("server.max_connections", int64(s.MaxConnections), 1, 1<<20)
+	c.between("server.max_per_address", int64(s.MaxPerAddress), 0, 1<<20)
+	_, err := s.ProxyNetworks()
+	c.err("server.proxy_from", err)
 }
 
 func (i *Ingest) check(c *checks) {
@@ -102,11 +105,18 @@ func (i *Ingest) check(c *checks) {
 	}
 	c.between("ingest.lanes", int64(i.Lanes), 0, 64)
 	c.between("ingest.max_series", int64(i.MaxSeries), 1, 1<<30)
+	c.between("ingest.max_name_series", int64(i.MaxNameSeries), 0, 1<<30)
+	c.between("ingest.max_tag_values", int64(i.MaxTagValues), 0, 1<<30)
 	c.between("ingest.max_line", int64(i.MaxLine), 64, 64<<10)
 	c.between("ingest.max_body", int64(i.MaxBody), 1<<10, 1<<30)
 	c.within("ingest.past", i.Past, 0, 100*365*24*time.Hour)
 	c.within("ingest.future", i.Future, 0, 365*24*time.Hour)
 	c.oneOf("ingest.dialect", i.Dialect, "nexus", "dogstatsd")
+	c.within("ingest.first_byte_timeout", i.FirstByteTimeout, 0, time.Hour)
+	c.within("ingest.line_timeout", i.LineTimeout, 0, time.Hour)
+	c.between("ingest.min_rate", int64(i.MinRate), 1, 1<<20)
+	c.between("ingest.max_skip", int64(i.MaxSkip), 0, 1<<40)
+	c.within("ingest.keep_events", i.KeepEvents, time.Hour, 100*365*24*time.Hour)
 }
 
 func (a *Aggregate) check(c *checks) {

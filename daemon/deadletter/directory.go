@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"example.com/nexusctl/storage/block"
 )
 
 // Folder is where letters lie within a data directory: a directory for each
@@ -212,7 +210,7 @@ func (d *Directory) wanted(names []string) ([]string, error) {
 		}
 		l, err := read(f.path(d.path, name))
 		if err == nil {
-			err = l.Points(func([]byte, block.Point) {})
+			err = l.check()
 		}
 		if err != nil {
 			return nil, err

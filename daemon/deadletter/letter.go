@@ -27,7 +27,7 @@ type Letter struct {
 	Reason     string    // the store's words
 	Units      uint64    // as the ledger counts them
 	Series     []Series  // by rising id
-	Block      []byte    // a flush block, whose ids are those of Series
+	Block      []byte    // a flush block, whose ids are those of Series; see Events for another
 }
 
 // Series names one series of a letter's block by its canonical key.
@@ -95,7 +95,8 @@ func Decode(b []byte) (*Letter, error) {
 	return l, nil
 }
 
-// Points returns the letter's points, each with the key of its series.
+// Points calls f, where it is given, with the letter's points, each with the key
+// of its series.
 func (l *Letter) Points(f func(key []byte, p block.Point)) error {
 	points, err := block.DecodeBlock(l.Block, nil)
 	if err != nil {
@@ -110,7 +111,9 @@ func (l *Letter) Points(f func(key []byte, p block.Point)) error {
 		if !ok {
 			return fmt.Errorf("%w: series %d has no key", ErrMalformed, p.Series)
 		}
-		f(key, p)
+		if f != nil {
+			f(key, p)
+		}
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func TestAckedKills(t *testing.T) {
 		stop := make(chan struct{})
 		var wg sync.WaitGroup
 		for i := range senders {
-			session, err := client.OpenSession(ctx, client.SessionOptions{Addr: addr, Producer: fmt.Sprintf("p-%d", i), Epoch: 1})
+			session, err := client.OpenSession(ctx, client.SessionOptions{Addr: addr, Producer: fmt.Sprintf("p-%d", i), Epoch: 1, Compress: i%2 == 1})
 			if err != nil {
 				t.Fatal(err)
 			}

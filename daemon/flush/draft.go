@@ -28,8 +28,9 @@ type draft struct {
 
 	letter   []deadletter.Claimed // to settle
 	replayed []replayed
-	revived  uint64 // units of all claimed letters
-	dropped  uint64 // of them, units that go
+	happened []aggregate.Event // events of dead letters on their way back
+	revived  uint64            // units of all claimed letters
+	dropped  uint64            // of them, units that go
 }
 
 // replayed is a point of a dead letter on its way back.
@@ -41,7 +42,8 @@ type replayed struct {
 // shard is one shard's share: what is stored of it, and what is refused.
 type shard struct {
 	number int64
-	data   []byte // nil where nothing of it is stored
+	data   []byte      // nil where nothing of it is stored
+	events []happening // of the one shard deadletter.Events, which has no data
 	points uint64
 	units  uint64 // of data
 	dead   *deadletter.Letter
@@ -72,6 +74,9 @@ func (f *Flusher) revive(d *draft, c deadletter.Claimed) error {
 		d.dropped += c.Letter.Units
 		return nil
 	}
+	if c.Letter.Shard == deadletter.Events {
+		return d.reviveEvents(c.Letter)
+	}
 	var failed error
 	err := c.Letter.Points(func(key []byte, p block.Point) {
 		s, err := f.catalog.Intern(key)
@@ -98,7 +103,7 @@ func (d *draft) id(i uint32) int64 {
 
 // encode turns the generation into shards. Every series has its id; those that
 // the store gives none are dead already.
-func (f *Flusher) encode(d *draft, state *aggregate.State) {
+func (f *Flusher) encode(d *draft, state *aggregate.State) error {
 	d.own = map[int64]bool{}
 	for _, s := range f.catalog.Own() {
 		if int(s.Index) < len(d.all) { // later ones are in later generations
@@ -118,10 +123,14 @@ func (f *Flusher) encode(d *draft, state *aggregate.State) {
 	for number, points := range back {
 		d.add(number, points)
 	}
+	if err := d.addEvents(); err != nil {
+		return err
+	}
 	slices.SortFunc(d.shards, func(a, b *shard) int { return cmp.Compare(a.number, b.number) })
 	for _, s := range f.named {
 		d.named = append(d.named, storage.Named{ID: s.ID(), Key: []byte(s.Key)})
 	}
+	return nil
 }
 
 // comingBack returns the replayed points by shard, each shard's in order and
@@ -243,6 +252,7 @@ func (d *draft) with(shards []*shard) storage.Flush {
 		if s.data != nil {
 			f.Blocks = append(f.Blocks, storage.Block{Shard: s.number, Data: s.data})
 		}
+		f.Events = rows(f.Events, s.events)
 	}
 	return f
 }

@@ -95,7 +95,9 @@ func (f *Flusher) Flush(ctx context.Context, g *aggregate.Generation, state *agg
 		return c, err
 	}
 	c.Named = time.Now()
-	f.encode(d, state)
+	if err := f.encode(d, state); err != nil {
+		return c, err
+	}
 	c.Encoded = time.Now()
 	if err := f.commit(ctx, d); err != nil {
 		return c, err

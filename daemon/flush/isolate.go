@@ -63,10 +63,14 @@ func (f *Flusher) search(ctx context.Context, d *draft) error {
 	}
 	tries := maxTries
 	for _, r := range shards.refused {
-		if r.item.data == nil {
+		search := f.searchShard
+		switch {
+		case r.item.events != nil:
+			search = f.searchEvents
+		case r.item.data == nil:
 			continue
 		}
-		left, err := f.searchShard(ctx, d, r.item, tries)
+		left, err := search(ctx, d, r.item, tries)
 		if err != nil {
 			return err
 		}
@@ -103,7 +107,14 @@ func (f *Flusher) searchShard(ctx context.Context, d *draft, s *shard, tries int
 func (d *draft) giveUp(refusal error) error {
 	found := false
 	for _, s := range d.shards {
-		if s.dead == nil || s.data == nil {
+		if s.dead == nil || s.data == nil && s.events == nil {
+			continue
+		}
+		found = true
+		if s.events != nil {
+			if err := d.giveUpEvents(s, refusal); err != nil {
+				return err
+			}
 			continue
 		}
 		stored, err := block.DecodeBlock(s.data, nil)
@@ -116,7 +127,6 @@ func (d *draft) giveUp(refusal error) error {
 		}
 		s.dead = d.letterOf(s.number, ordered([][]block.Point{stored, dead}), refusal)
 		d.fill(s, nil)
-		found = true
 	}
 	if !found {
 		return refusal

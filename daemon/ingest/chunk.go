@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"net"
 	"sync"
 	"time"
 
+	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
@@ -27,6 +29,8 @@ type chunk struct {
 	inFlight chan struct{} // the connection's tokens; one is given back
 	server   *Server
 	arrived  time.Time // when its last byte was read
+	listener string
+	peer     net.Addr
 }
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
@@ -37,8 +41,13 @@ func (c *chunk) Take(t *lane.Taker) {
 	if c.refusals > 0 {
 		t.Reject(c.refused, c.refusals)
 	}
-	t.Lines(c.units)
+	if blank := t.Lines(c.units); blank > 0 {
+		c.server.stats.Blank.Add(blank)
+	}
 }
+
+// Source says whom the chunk is from.
+func (c *chunk) Source() admit.Source { return sourceOf(c.listener, c.peer) }
 
 // Arrived returns when the chunk's last byte was read.
 func (c *chunk) Arrived() time.Time { return c.arrived }
@@ -51,7 +60,7 @@ func (c *chunk) Done(_ wal.Position, err error) {
 		c.server.opts.Taken(time.Since(c.arrived))
 	}
 	token := c.inFlight
-	c.units, c.refusals, c.inFlight = nil, 0, nil
+	c.units, c.refusals, c.inFlight, c.peer = nil, 0, nil, nil
 	chunks.Put(c)
 	<-token
 }

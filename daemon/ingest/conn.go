@@ -34,6 +34,12 @@ type conn struct {
 	carry  []byte // a line begun and not ended
 	skip   bool   // inside a line that is too long
 	speech speech
+
+	opened   time.Time
+	line     unfinished
+	listener string   // for people
+	peer     net.Addr // whom the connection is from
+	trusted  bool     // a header may say another peer, and has not yet
 }
 
 func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
@@ -45,7 +51,10 @@ func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{server: s, net: c, raw: raw, lane: s.lanes.Assign(), frames: frames, tokens: make(chan struct{}, inFlight)}, nil
+	return &conn{
+		server: s, net: c, raw: raw, lane: s.lanes.Assign(), frames: frames, tokens: make(chan struct{}, inFlight),
+		opened: time.Now(), listener: listenerName(c.LocalAddr()), peer: c.RemoteAddr(), trusted: s.trusts(c.RemoteAddr()),
+	}, nil
 }
 
 // serve reads until the stream ends. It returns true where the connection was
@@ -53,6 +62,13 @@ func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
 func (c *conn) serve() (handed bool) {
 	for {
 		k, n, err := c.read()
+		if timedOut(err) && !c.server.draining() {
+			why, over := c.expired(time.Now())
+			if !over && c.later() == nil {
+				continue
+			}
+			c.close(why, "nothing came in time")
+		}
 		if err != nil {
 			c.end(err)
 			return false
@@ -62,7 +78,19 @@ func (c *conn) serve() (handed bool) {
 		} else if handed, done := c.decide(k, n); done {
 			return handed
 		}
+		if c.endless() {
+			c.close(EndlessLine, "a line goes on and on")
+			c.end(io.ErrUnexpectedEOF)
+			linger(c.net)
+			return false
+		}
 	}
+}
+
+// endless reports a line of which more was skipped than is skipped for a peer.
+func (c *conn) endless() bool {
+	most := c.server.patience.maxSkip.Load()
+	return c.skip && most > 0 && c.line.bytes > most
 }
 
 // read waits until there is something to read and returns it in a chunk, behind
@@ -73,6 +101,8 @@ func (c *conn) read() (k *chunk, n int, err error) {
 		if err := c.net.SetReadDeadline(time.Now().Add(drainPause)); err != nil {
 			return nil, 0, err
 		}
+	} else if err := c.wait(); err != nil {
+		return nil, 0, err
 	}
 	have := 0
 	rerr := c.raw.Read(func(fd uintptr) bool {
@@ -110,16 +140,30 @@ func readSocket(fd int, b []byte) (int, error) {
 // decide looks at the first bytes. done says that the connection needs no
 // further reading here.
 func (c *conn) decide(k *chunk, n int) (handed, done bool) {
+	if c.trusted {
+		left, ok := c.heading(k, n)
+		if !ok {
+			c.refuse(k, protocol.WrongProtocol)
+			c.answer("this port speaks nexusctl lines and HTTP, behind a PROXY header that holds\n")
+			return false, true
+		}
+		if n = left; c.trusted || n == 0 {
+			c.hold(k, n)
+			return false, false
+		}
+	}
 	s, name := sniff(k.buf[:n], c.frames)
 	c.speech = s
 	switch s {
-	case http:
+	case http, acked:
 		first := bytes.Clone(k.buf[:n])
 		chunks.Put(k)
-		return c.server.handToHTTP(c.net, first), true
-	case acked:
-		first := bytes.Clone(k.buf[:n])
-		chunks.Put(k)
+		if c.deadline(time.Time{}) != nil {
+			return false, true
+		}
+		if s == http {
+			return c.server.handToHTTP(c, first), true
+		}
 		c.serveSession(first)
 		return false, true
 	case foreign:
@@ -127,12 +171,18 @@ func (c *conn) decide(k *chunk, n int) (handed, done bool) {
 		c.answer("this port speaks nexusctl lines and HTTP, not " + name + "\n")
 		return false, true
 	case undecided:
-		c.carry = append(c.carry[:0], k.buf[:n]...)
-		chunks.Put(k)
+		c.hold(k, n)
 	default:
 		c.cut(k, n)
 	}
 	return false, false
+}
+
+// hold keeps first bytes that do not tell enough yet.
+func (c *conn) hold(k *chunk, n int) {
+	c.grown(true, n, k.arrived)
+	c.carry = append(c.carry[:0], k.buf[:n]...)
+	chunks.Put(k)
 }
 
 // cut sends the chunk's whole lines to the lane and keeps the rest.
@@ -141,15 +191,16 @@ func (c *conn) cut(k *chunk, n int) {
 		c.cutFrames(k, n)
 		return
 	}
-	data := k.buf[:n]
+	data, anew := k.buf[:n], false
 	if c.skip {
 		i := bytes.IndexByte(data, '\n')
 		if i < 0 {
+			c.line.bytes += int64(n)
 			c.carry = c.carry[:0]
 			chunks.Put(k)
 			return
 		}
-		data, c.skip = data[i+1:], false
+		data, c.skip, anew = data[i+1:], false, true
 	}
 	whole, rest := protocol.Cut(data)
 	k.units = whole
@@ -158,6 +209,11 @@ func (c *conn) cut(k *chunk, n int) {
 		c.skip, rest = true, nil
 	}
 	c.keep(rest)
+	if !c.skip {
+		c.grown(len(whole) == 0 && !anew, len(rest), k.arrived)
+	} else {
+		c.line.began, c.line.bytes = k.arrived, int64(n)
+	}
 	c.submit(k)
 }
 
@@ -176,7 +232,7 @@ func (c *conn) submit(k *chunk) {
 		return
 	}
 	c.tokens <- struct{}{}
-	k.inFlight, k.server = c.tokens, c.server
+	k.inFlight, k.server, k.listener, k.peer = c.tokens, c.server, c.listener, c.peer
 	c.server.lanes.Submit(c.lane, k)
 }
 

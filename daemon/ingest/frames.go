@@ -16,6 +16,7 @@ func (c *conn) cutFrames(k *chunk, n int) {
 		size := int(binary.LittleEndian.Uint32(data))
 		if size > maxPacket {
 			k.refused, k.refusals = protocol.BatchTooLarge, 1
+			c.server.stats.Closed[BadFrame].Add(1)
 			_ = c.net.Close() // what follows cannot be told from the middle of a packet
 			data = nil
 			break
@@ -33,6 +34,7 @@ func (c *conn) cutFrames(k *chunk, n int) {
 		}
 	}
 	c.keep(data)
+	c.grown(len(out) == 0, len(data), k.arrived)
 	k.units = out
 	c.submit(k)
 }

@@ -58,6 +58,7 @@ func (h *handover) setAddr(a net.Addr) {
 type prefixed struct {
 	net.Conn
 	first   []byte
+	peer    net.Addr
 	onClose func()
 	once    sync.Once
 }
@@ -70,6 +71,9 @@ func (p *prefixed) Read(b []byte) (int, error) {
 	}
 	return p.Conn.Read(b)
 }
+
+// RemoteAddr returns whom the connection is from, which a proxy may have said.
+func (p *prefixed) RemoteAddr() net.Addr { return p.peer }
 
 func (p *prefixed) Close() error {
 	p.once.Do(p.onClose)

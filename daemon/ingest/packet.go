@@ -10,10 +10,10 @@ import (
 // more lines, the last of which needs no newline.
 func (s *Server) servePackets(pc net.PacketConn) error {
 	tokens := make(chan struct{}, inFlight)
-	lane := s.lanes.Assign()
+	lane, listener := s.lanes.Assign(), listenerName(pc.LocalAddr())
 	for {
 		k := chunks.Get().(*chunk)
-		n, _, err := pc.ReadFrom(k.buf[:])
+		n, peer, err := pc.ReadFrom(k.buf[:])
 		if err != nil {
 			chunks.Put(k)
 			for range inFlight {
@@ -32,6 +32,7 @@ func (s *Server) servePackets(pc net.PacketConn) error {
 		s.stats.Bytes.Add(uint64(n))
 		tokens <- struct{}{}
 		k.units, k.inFlight, k.server, k.arrived = k.buf[:n], tokens, s, time.Now()
+		k.listener, k.peer = listener, peer
 		s.lanes.Submit(lane, k)
 	}
 }

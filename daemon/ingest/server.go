@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -38,12 +39,18 @@ type Stats struct {
 	Panics   atomic.Uint64
 	Refused  atomic.Uint64 // chunks that the log refused
 	Turned   atomic.Uint64 // connections turned away at the limit
+	Crowded  atomic.Uint64 // connections turned away at the limit of their address
+	Blank    atomic.Uint64 // blank lines of streams and datagrams, which are no units
+	Closed   [numClosings]atomic.Uint64
 }
 
 // Options are the settings of the doors.
 type Options struct {
 	MaxLine        int // bytes
 	MaxConnections int
+	MaxPerAddress  int // connections of one address; 0 is no limit of its own
+	Patience       Patience
+	ProxyFrom      []netip.Prefix // from which a PROXY header is believed
 	Logger         *slog.Logger
 	Log            Log // for acked sessions
 	// Taken, where set, is told how long each chunk took from its last byte to
@@ -53,16 +60,20 @@ type Options struct {
 
 // Server serves any number of listeners.
 type Server struct {
-	lanes   Lanes
-	opts    Options
-	batches *semaphore.Weighted // bytes of sessions' payloads
-	maxLine atomic.Int64
-	maxOpen atomic.Int64
-	http    *handover
-	stats   Stats
+	lanes    Lanes
+	opts     Options
+	batches  *semaphore.Weighted // bytes of sessions' payloads
+	inflater func() *inflater
+	maxLine  atomic.Int64
+	maxOpen  atomic.Int64
+	maxFrom  atomic.Int64
+	patience patience
+	http     *handover
+	stats    Stats
 
 	mu      sync.Mutex
 	open    map[net.Conn]struct{}
+	from    map[netip.Addr]int // open connections
 	closers []func() error
 	stop    atomic.Bool
 	wg      sync.WaitGroup
@@ -70,8 +81,9 @@ type Server struct {
 
 // New returns a server without listeners.
 func New(lanes Lanes, o Options) *Server {
-	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), http: newHandover(), open: map[net.Conn]struct{}{}}
+	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), inflater: sync.OnceValue(newInflater), http: newHandover(), open: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
 	s.SetLimits(o.MaxLine, o.MaxConnections)
+	s.SetPatience(o.MaxPerAddress, o.Patience)
 	return s
 }
 
@@ -80,6 +92,13 @@ func New(lanes Lanes, o Options) *Server {
 func (s *Server) SetLimits(maxLine, maxConnections int) {
 	s.maxLine.Store(int64(maxLine))
 	s.maxOpen.Store(int64(maxConnections))
+}
+
+// SetPatience changes the connections open at once from one address, 0 for no
+// limit of its own, and what peers are held to.
+func (s *Server) SetPatience(maxPerAddress int, p Patience) {
+	s.maxFrom.Store(int64(maxPerAddress))
+	s.patience.set(p)
 }
 
 // Stats returns the counters.
@@ -128,14 +147,8 @@ func (s *Server) accept(l net.Listener, frames bool) {
 }
 
 func (s *Server) serveConn(c net.Conn, frames bool) {
-	s.mu.Lock()
-	full := int64(len(s.open)) >= s.maxOpen.Load()
-	if !full {
-		s.open[c] = struct{}{}
-	}
-	s.mu.Unlock()
-	if full {
-		s.stats.Turned.Add(1)
+	if turned := s.admit(c); turned != nil {
+		turned.Add(1)
 		_ = c.Close()
 		return
 	}
@@ -147,6 +160,25 @@ func (s *Server) serveConn(c net.Conn, frames bool) {
 			_ = c.Close()
 		}
 	})
+}
+
+// admit takes a connection in, or returns the counter of the limit that is
+// reached.
+func (s *Server) admit(c net.Conn) (turned *atomic.Uint64) {
+	from := addressOf(c.RemoteAddr())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if int64(len(s.open)) >= s.maxOpen.Load() {
+		return &s.stats.Turned
+	}
+	if most := s.maxFrom.Load(); from.IsValid() && most > 0 && int64(s.from[from]) >= most {
+		return &s.stats.Crowded
+	}
+	s.open[c] = struct{}{}
+	if from.IsValid() {
+		s.from[from]++
+	}
+	return nil
 }
 
 // contain serves one connection; a panic ends that connection and no other.
@@ -166,16 +198,20 @@ func (s *Server) contain(c net.Conn, frames bool) (handed bool) {
 }
 
 func (s *Server) forget(c net.Conn) {
+	from := addressOf(c.RemoteAddr())
 	s.mu.Lock()
 	delete(s.open, c)
+	if s.from[from]--; s.from[from] <= 0 {
+		delete(s.from, from)
+	}
 	s.mu.Unlock()
 	s.stats.Active.Add(-1)
 }
 
 // handToHTTP passes a connection on, with the bytes already read. It returns
 // false where nobody takes HTTP any more.
-func (s *Server) handToHTTP(c net.Conn, first []byte) bool {
-	return s.http.give(&prefixed{Conn: c, first: first, onClose: func() { s.forget(c) }})
+func (s *Server) handToHTTP(c *conn, first []byte) bool {
+	return s.http.give(&prefixed{Conn: c.net, first: first, peer: c.peer, onClose: func() { s.forget(c.net) }})
 }
 
 func (s *Server) draining() bool { return s.stop.Load() }

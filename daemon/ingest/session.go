@@ -7,10 +7,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
+	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/wal"
@@ -40,6 +42,8 @@ const (
 // batches to the lane; its acker answers, in order, when they are durable.
 type session struct {
 	server *Server
+	conn   *conn
+	zstd   bool // both sides have it
 	net    net.Conn
 	in     *bufio.Reader
 	lane   int
@@ -55,6 +59,7 @@ type batch struct {
 	session  *session
 	seq      uint64
 	payload  []byte
+	held     int64 // of the memory of all batches
 	delivery lane.Delivery
 	log      wal.Position
 	err      error
@@ -66,10 +71,13 @@ func (b *batch) Take(t *lane.Taker) {
 	t.Lines(b.payload)
 }
 
+// Source says whom the batch is from.
+func (b *batch) Source() admit.Source { return sourceOf(b.session.conn.listener, b.session.conn.peer) }
+
 // Done gives the batch to the acker. There is room: the window is no larger.
 func (b *batch) Done(log wal.Position, err error) {
 	b.log, b.err = log, err
-	b.session.server.batches.Release(int64(len(b.payload)))
+	b.session.server.batches.Release(b.held)
 	b.payload = nil
 	b.session.done <- b
 }
@@ -79,7 +87,7 @@ func (b *batch) Done(log wal.Position, err error) {
 func (c *conn) serveSession(first []byte) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &session{
-		server: c.server, net: c.net, lane: c.lane, ctx: ctx, cancel: cancel,
+		server: c.server, conn: c, net: c.net, lane: c.lane, ctx: ctx, cancel: cancel,
 		in:   bufio.NewReaderSize(io.MultiReader(bytes.NewReader(first), c.net), 64<<10),
 		done: make(chan *batch, sessionWindow), window: make(chan struct{}, sessionWindow),
 	}
@@ -120,7 +128,7 @@ func (o *opening) Done(log wal.Position, err error) {
 // hello reads the first line and opens the session. What it says of the last
 // batch is durable before it is said.
 func (s *session) hello() bool {
-	line, err := s.line()
+	line, err := s.opening()
 	if err != nil {
 		return false
 	}
@@ -148,10 +156,51 @@ func (s *session) hello() bool {
 		return false
 	}
 	s.opened = o.Opened.Session
+	s.zstd = slices.Contains(h.Caps, protocol.Zstd)
 	return s.reply(protocol.AppendOK(nil, protocol.OK{
 		Writer: s.server.opts.Log.ID(), Last: o.Opened.Last, Window: sessionWindow,
-		Accepted: o.Opened.Accepted, Rejected: o.Opened.Rejected,
+		Accepted: o.Opened.Accepted, Rejected: o.Opened.Rejected, Caps: s.caps(),
 	}))
+}
+
+// caps are what both sides can do.
+func (s *session) caps() []string {
+	if s.zstd {
+		return []string{protocol.Zstd}
+	}
+	return nil
+}
+
+// opening reads the HELLO, which has to come in time.
+func (s *session) opening() (line []byte, err error) {
+	err = s.patiently(0, func() (err error) {
+		line, err = s.line()
+		return err
+	})
+	return line, err
+}
+
+// patiently runs a read of so many bytes, which have to come in time. A daemon
+// that is stopping has set the session's last deadline, which batch after batch
+// would put off for ever: it is left alone.
+func (s *session) patiently(bytes int, read func() error) error {
+	due := s.server.patience.due(time.Now(), int64(bytes))
+	if due.IsZero() || s.server.draining() {
+		return read()
+	}
+	// An acker that gives the session up ends its reading by a deadline, too,
+	// which this one may have replaced: it has canceled ctx before.
+	if err := errors.Join(s.conn.deadline(due), s.ctx.Err()); err != nil {
+		return err
+	}
+	err := read()
+	if s.server.draining() {
+		return err
+	}
+	if timedOut(err) && s.ctx.Err() == nil {
+		s.conn.close(SlowSender, "nothing came in time")
+	}
+	return errors.Join(err, s.conn.deadline(time.Time{}), s.ctx.Err())
 }
 
 // line reads one line of the session itself.
@@ -182,7 +231,10 @@ func (s *session) read() *protocol.Refusal {
 		case err != nil:
 			return &protocol.Refusal{Code: protocol.ErrSyntax}
 		case head.Bytes > MaxBatch:
+			s.server.stats.Closed[BadFrame].Add(1)
 			return &protocol.Refusal{Code: protocol.ErrQuota}
+		case head.Encoding != "" && !s.zstd:
+			return &protocol.Refusal{Code: protocol.ErrSyntax}
 		}
 		if refusal, err := s.batch(head); refusal != nil || err != nil {
 			return refusal
@@ -198,26 +250,53 @@ func (s *session) batch(head protocol.BatchHead) (*protocol.Refusal, error) {
 	case <-s.ctx.Done():
 		return nil, s.ctx.Err()
 	}
-	if err := s.server.batches.Acquire(s.ctx, int64(head.Bytes)); err != nil {
+	b := &batch{
+		session: s, seq: head.Seq, held: int64(head.Bytes),
+		delivery: lane.Delivery{Claim: delivery.Claim{Session: s.opened, Seq: head.Seq}},
+	}
+	if head.Encoding != "" { // at once all that it may come to, or sessions could wait for each other
+		b.held += int64(inflatedLimit(head.Bytes))
+	}
+	if err := s.server.batches.Acquire(s.ctx, b.held); err != nil {
 		<-s.window
 		return nil, err
 	}
-	payload := make([]byte, head.Bytes)
-	_, err := io.ReadFull(s.in, payload)
-	damaged := err == nil && protocol.Checksum(payload) != head.CRC
-	if err != nil || damaged {
-		s.server.batches.Release(int64(head.Bytes))
+	if refusal, err := s.payload(b, head); refusal != nil || err != nil {
+		s.server.batches.Release(b.held)
 		<-s.window
-		if damaged {
-			return &protocol.Refusal{Code: protocol.ErrCRC}, nil
-		}
+		return refusal, err
+	}
+	s.server.batches.Release(b.held - int64(len(b.payload)))
+	b.held = int64(len(b.payload))
+	s.server.lanes.Submit(s.lane, b)
+	return nil, nil
+}
+
+// payload reads a batch's lines, and holds them to checksum and limits.
+func (s *session) payload(b *batch, head protocol.BatchHead) (*protocol.Refusal, error) {
+	wire := make([]byte, head.Bytes)
+	err := s.patiently(head.Bytes, func() error {
+		_, err := io.ReadFull(s.in, wire)
+		return err
+	})
+	if err != nil {
 		return nil, err
+	}
+	if protocol.Checksum(wire) != head.CRC {
+		return &protocol.Refusal{Code: protocol.ErrCRC}, nil
 	}
 	s.server.stats.Bytes.Add(uint64(head.Bytes))
-	s.server.lanes.Submit(s.lane, &batch{
-		session: s, seq: head.Seq, payload: payload,
-		delivery: lane.Delivery{Claim: delivery.Claim{Session: s.opened, Seq: head.Seq}},
-	})
+	if b.payload = wire; head.Encoding == "" {
+		return nil, nil
+	}
+	b.payload, err = s.server.inflater().inflate(wire)
+	switch {
+	case errors.Is(err, errInflated):
+		s.server.stats.Closed[TooInflated].Add(1)
+		return &protocol.Refusal{Code: protocol.ErrQuota}, nil
+	case err != nil:
+		return &protocol.Refusal{Code: protocol.ErrSyntax}, nil
+	}
 	return nil, nil
 }
 
@@ -291,6 +370,9 @@ func (s *session) abort() {
 func (s *session) reply(line []byte) bool {
 	_ = s.net.SetWriteDeadline(time.Now().Add(replyTimeout))
 	_, err := s.net.Write(line)
+	if timedOut(err) {
+		s.server.stats.Closed[SlowReader].Add(1)
+	}
 	return err == nil
 }
 

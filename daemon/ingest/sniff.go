@@ -30,7 +30,7 @@ var foreignStarts = []struct {
 }{
 	{[]byte("\x16\x03"), "TLS"},
 	{[]byte("SSH-"), "SSH"},
-	{[]byte("*1\r\n"), "Redis"},
+	{[]byte("*1\r\n"), "Redis"}, {[]byte("*2\r\n"), "Redis"}, {[]byte("*3\r\n"), "Redis"},
 	{[]byte("\x1f\x8b"), "gzip"},
 	{[]byte("\xff\xfe"), "UTF-16 text"},
 	{[]byte("\xfe\xff"), "UTF-16 text"},

@@ -109,6 +109,7 @@ func (w *worker) drop(d *Delivery, units uint64) {
 	*b = record.Batch{
 		Lane: b.Lane, At: b.At, FirstRef: b.FirstRef, Defs: b.Defs,
 		Samples: b.Samples[:0], Ordered: b.Ordered[:0], Timed: b.Timed[:0],
+		Events: record.Events{Bytes: b.Events.Bytes[:0]},
 	}
 	if d.Verdict.Repeat {
 		b.Duplicates = units

@@ -19,8 +19,8 @@ type quick struct {
 }
 
 // Lines takes lines of text and JSON, as Line does each; the last one needs no
-// LF.
-func (t *Taker) Lines(units []byte) {
+// LF. It returns how many were blank.
+func (t *Taker) Lines(units []byte) (blank uint64) {
 	for len(units) > 0 {
 		window := units
 		if len(window) > scan.Window {
@@ -34,7 +34,9 @@ func (t *Taker) Lines(units []byte) {
 		}
 		units = units[len(window):]
 		t.window(window)
+		blank += t.quick.scanner.Blank()
 	}
+	return blank
 }
 
 func (t *Taker) window(b []byte) {
@@ -124,8 +126,9 @@ func (t *Taker) understand(line []byte, l scan.Line) protocol.Fault {
 		t.batch.Rejected[fault.Reason]++
 		return fault
 	}
-	a := t.admit(m)
-	t.remember(m, a, line, l)
+	if a, isMetric := t.accept(m); isMetric {
+		t.remember(m, a, line, l)
+	}
 	t.splitFull()
 	return fault
 }

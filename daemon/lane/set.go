@@ -77,6 +77,7 @@ type Set struct {
 	order     *order
 	open      atomic.Pointer[opened]
 	panics    atomic.Uint64
+	stats     Stats
 	next      atomic.Uint32
 	early     chan struct{}
 
@@ -122,6 +123,16 @@ func (s *Set) Lanes() int { return len(s.workers) }
 
 // Panics returns how many panics the lanes have contained.
 func (s *Set) Panics() uint64 { return s.panics.Load() }
+
+// Stats are counters of what lines held that means nothing, safe to read at any
+// time.
+type Stats struct {
+	Sections atomic.Uint64 // sections and JSON fields that are not known
+	Rates    atomic.Uint64 // sampling rates on gauges and sets
+}
+
+// Stats returns the counters.
+func (s *Set) Stats() *Stats { return &s.stats }
 
 // Queue returns how full the fullest lane's queue is, 0 to 1.
 func (s *Set) Queue() float64 {

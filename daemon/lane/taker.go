@@ -12,7 +12,7 @@ import (
 )
 
 // maxBatch bounds the samples of one record, and maxDefs the bytes of its
-// definitions, so that it fits a frame of the log; a larger intake is split.
+// definitions and events, so that it fits a frame of the log; a larger intake is split.
 const (
 	maxBatch = 64 << 10
 	maxDefs  = 4 << 20
@@ -107,19 +107,35 @@ func (t *Taker) take(m *protocol.Metric, fault protocol.Fault) protocol.Fault {
 		t.batch.Rejected[fault.Reason]++
 		return fault
 	}
-	t.admit(m)
+	t.accept(m)
 	t.splitFull()
 	return fault
 }
 
-// admit adds a metric to the batch, under its reference.
-func (t *Taker) admit(m *protocol.Metric) admit.Admission {
-	a := t.lane.admit.Admit(m)
+// accept adds what was understood to the batch. An event has no reference, and
+// answers false.
+func (t *Taker) accept(m *protocol.Metric) (a admit.Admission, isMetric bool) {
+	t.ignored(m)
+	if m.Notice != nil {
+		t.batch.Events.Add(m)
+		return a, false
+	}
+	a = t.lane.admit.Admit(m)
 	if a.New {
 		t.define(a)
 	}
 	t.add(m, a)
-	return a
+	return a, true
+}
+
+// ignored counts what the line held that means nothing.
+func (t *Taker) ignored(m *protocol.Metric) {
+	if m.IgnoredSections > 0 {
+		t.lane.set.stats.Sections.Add(uint64(m.IgnoredSections))
+	}
+	if m.IgnoredRate {
+		t.lane.set.stats.Rates.Add(1)
+	}
 }
 
 func (t *Taker) define(a admit.Admission) {
@@ -208,7 +224,7 @@ func (t *Taker) splitFull() {
 	if t.whole() {
 		return
 	}
-	if len(t.batch.Samples)+len(t.batch.Timed)+len(t.batch.Ordered) >= maxBatch || t.defined >= maxDefs {
+	if len(t.batch.Samples)+len(t.batch.Timed)+len(t.batch.Ordered) >= maxBatch || t.defined+len(t.batch.Events.Bytes) >= maxDefs {
 		t.lane.commit()
 	}
 }

@@ -49,6 +49,16 @@ type Timing struct {
 // arrival is a job that knows when its last byte was read.
 type arrival interface{ Arrived() time.Time }
 
+// sourced is a job that knows whom it is from.
+type sourced interface{ Source() admit.Source }
+
+func sourceOf(j Job) func() admit.Source {
+	if s, ok := j.(sourced); ok {
+		return s.Source
+	}
+	return nil
+}
+
 // queueLength bounds the jobs that wait for a lane. A connection that finds
 // the queue full waits, stops reading, and TCP pushes back on its sender.
 const queueLength = 8
@@ -140,6 +150,7 @@ func (w *worker) work(j Job) {
 	w.lastError = nil
 	w.taker.parser.Now = w.set.opts.Now().UnixMilli()
 	w.beginTiming(j)
+	w.admit.From(sourceOf(j))
 	w.take(j)
 	if w.timing != nil {
 		w.timing.Taken = time.Now()

@@ -21,6 +21,7 @@ const (
 	sectionSession    = 8
 	sectionClaim      = 9
 	sectionLost       = 10
+	sectionEvents     = 12
 )
 
 // AppendBatch encodes a batch. Definitions must be at most 2^32 references in
@@ -39,7 +40,7 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 		dst = append(dst, sectionLost)
 		dst = binary.AppendUvarint(dst, b.Lost)
 	}
-	return dst
+	return appendEvents(dst, &b.Events)
 }
 
 func appendDefs(dst []byte, b *Batch) []byte {
@@ -196,6 +197,8 @@ func (r *reader) section(section byte, b *Batch) {
 		b.Claim = r.claim()
 	case sectionLost:
 		b.Lost = r.uvarint()
+	case sectionEvents:
+		r.events(&b.Events)
 	default:
 		r.bad = true
 	}

@@ -56,6 +56,10 @@ func batchGen() *rapid.Generator[*Batch] {
 		for range rapid.IntRange(0, 4).Draw(t, "timed") {
 			b.Timed = append(b.Timed, Timed{rapid.Uint32().Draw(t, "ref"), rapid.Int64().Draw(t, "time"), 0.25, rapid.Float64().Draw(t, "v")})
 		}
+		for range rapid.IntRange(0, 3).Draw(t, "events") {
+			e := eventGen().Draw(t, "event")
+			b.Events.Append(&e)
+		}
 		b.Rejected[protocol.Syntax] = rapid.Uint32().Draw(t, "rejected")
 		b.Shed[protocol.ShedCrash] = rapid.Uint64().Draw(t, "shed")
 		b.Duplicates = rapid.Uint64().Draw(t, "duplicates")
@@ -112,6 +116,11 @@ func TestMalformed(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(AppendBatch(nil, &Batch{Lane: 1, At: 5, Samples: []Sample{{Ref: 3, Value: 0.1}}, Defs: []Def{{Rate: 1, Key: []byte("k")}}}))
 	f.Add(AppendMark(nil, Mark{Generation: 3, Bucket: 5, At: 6}))
+	var events Events
+	events.Append(&Event{Kind: protocol.CheckNotice, Status: protocol.StatusCritical, Low: true, Time: -5, Title: []byte("t"), Text: []byte("x\n"),
+		Host: []byte("h"), Tags: []protocol.Tag{{Key: []byte("k"), Value: []byte("v")}}})
+	events.Append(&Event{Kind: protocol.EventNotice, Title: []byte("t")})
+	f.Add(AppendBatch(nil, &Batch{Lane: 1, Lost: 3, Events: events}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = DecodeMark(b)
 		var batch Batch

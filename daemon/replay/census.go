@@ -15,7 +15,8 @@ import (
 // into one, and for a repair, which has to say what it costs.
 type Census struct {
 	Batches, Marks, Cuts Kind
-	Accepted             uint64 // values of senders
+	Accepted             uint64 // values of senders, and their events
+	Events               uint64 // of those, events and service checks
 	Own                  uint64 // values of the daemon's own signals, outside the ledger
 	Counts               ledger.Counts
 	Definitions          uint64
@@ -146,6 +147,8 @@ func (c *Census) values(b *record.Batch) (accepted uint64) {
 			accepted++
 		}
 	}
+	c.Events += uint64(b.Events.N)
+	accepted += uint64(b.Events.N)
 	c.Accepted += accepted
 	return accepted
 }

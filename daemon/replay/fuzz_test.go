@@ -46,6 +46,10 @@ func FuzzFolder(f *testing.F) {
 		Ordered: []record.Ordered{{Ref: 1, Delta: true, Value: math.Inf(-1)}, {Ref: 1, Delta: true, Value: math.Inf(1)}},
 	})
 	f.Add(sequence(open, batch, next, next))
+	var events record.Events
+	events.Append(&record.Event{Kind: protocol.EventNotice, Title: []byte("t"), Time: math.MinInt64})
+	events.Append(&record.Event{Kind: protocol.CheckNotice, Title: []byte("t"), Tags: []protocol.Tag{{Key: []byte("k")}}})
+	f.Add(sequence(open, record.AppendBatch(nil, &record.Batch{Events: events}), next))
 	f.Add(sequence(open, odd, next))
 	cut := record.AppendCut(nil, record.Cut{Generation: 90, At: start, Units: 5})
 	f.Add(sequence(cut, record.AppendBatch(nil, &record.Batch{Lost: 5}), record.AppendMark(nil, record.Mark{Generation: 91, Bucket: start, Restart: true})))
@@ -80,7 +84,12 @@ func FuzzFolder(f *testing.F) {
 
 // flushed does with a generation what a flush does.
 func flushed(t *testing.T, g *aggregate.Generation, state *aggregate.State) {
-	stored := uint64(0)
+	stored := uint64(len(g.Events()))
+	for _, e := range g.Events() {
+		if _, err := record.DecodeEvent(e.Body); err != nil {
+			t.Fatal(err)
+		}
+	}
 	g.Series(func(uint32) {})
 	g.Points(func(i uint32) int64 { return int64(i) + 1 }, state, func(shard int64, points []block.Point) {
 		b := block.AppendBlock(nil, shard, g.Bucket, points)

@@ -129,6 +129,10 @@ func encode(g *aggregate.Generation, state *aggregate.State, ids map[string]int6
 	g.Points(func(i uint32) int64 { return ids[all[i].Key] }, state, func(shard int64, points []block.Point) {
 		out = append(out, block.AppendBlock(nil, shard, g.Bucket, points))
 	})
+	out = append(out, fmt.Appendf(nil, "%d values, %+v", g.Values(), g.Counts())) // one verdict, live and on replay
+	for _, e := range g.Events() {
+		out = append(out, fmt.Appendf(nil, "event %d of lane %d at %d: %x", e.Number, e.Lane, e.At, e.Body))
+	}
 	return out
 }
 
@@ -176,7 +180,7 @@ func (p *pipeline) workload(lanes, generations int) {
 }
 
 func appendRandomLine(b []byte, r *rand.Rand, g, l int) []byte {
-	switch k := r.IntN(12); {
+	switch k := r.IntN(13); {
 	case k < 3:
 		return fmt.Appendf(b, "count.%d:%v|c|#lane:%d\n", r.IntN(9), float64(r.IntN(1000))/7, l)
 	case k < 4:
@@ -196,8 +200,14 @@ func appendRandomLine(b []byte, r *rand.Rand, g, l int) []byte {
 		return fmt.Appendf(b, "took:%v:%v|ms|#lane:%d\n", r.ExpFloat64(), r.ExpFloat64(), l)
 	case k < 11:
 		return fmt.Appendf(b, "users:u%d|s\n", r.IntN(3000))
+	case k < 12:
+		if r.IntN(2) == 0 {
+			return fmt.Appendf(b, "_sc|check.%d|%d|m:found\\nout|#lane:%d\n", r.IntN(5), r.IntN(4), l)
+		}
+		return fmt.Appendf(b, "_e{5,2}:title|%02d|d:%d|#lane:%d\n", r.IntN(99), start/1000+int64(r.IntN(60)-30), l)
 	}
-	return append(b, "not a line\n"...)
+	bad := []string{"not a line", ":1|c", "a:x|c", "a:1|C", "a:1|c|@0", `{"name":"a"}`, "_sc|a|9", "_e{9,9}:a|b", "nexus.a:1|c", "a:1|c|T1", "a\x00:1|c"}
+	return fmt.Appendln(b, bad[r.IntN(len(bad))])
 }
 
 // TestReplayGivesTheSameBytes folds a log of several lanes live and from disk:

@@ -9,14 +9,17 @@ const (
 // Overview is the daemon at one glance: what `nexusctl top` shows. Rates and
 // percentiles are of the last Golden.WindowS seconds.
 type Overview struct {
-	At      float64      `json:"at"` // Unix seconds
-	Server  Server       `json:"server"`
-	Golden  Golden       `json:"golden"`
-	SLOs    []SLO        `json:"slos"`
-	Alerts  []Alert      `json:"alerts"`
-	Series  []BusySeries `json:"series"` // busiest first
-	Ledger  Ledger       `json:"ledger"`
-	Reasons []Reason     `json:"reasons"` // why the daemon is not ready; empty where it is
+	At     float64      `json:"at"` // Unix seconds
+	Server Server       `json:"server"`
+	Golden Golden       `json:"golden"`
+	SLOs   []SLO        `json:"slos"`
+	Alerts []Alert      `json:"alerts"`
+	Series []BusySeries `json:"series"` // busiest first
+	Ledger Ledger       `json:"ledger"`
+	// Offenders are names beyond a budget of series, the worst first; empty where
+	// there is none.
+	Offenders []Offender `json:"offenders"`
+	Reasons   []Reason   `json:"reasons"` // why the daemon is not ready; empty where it is
 }
 
 // Server is which daemon answers.

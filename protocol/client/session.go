@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,8 @@ type SessionOptions struct {
 	Producer string // 1 to 64 of A-Z a-z 0-9 _ -
 	Epoch    uint64 // a newer one shuts older holders of the name out
 	Token    string
+	// Compress sends batches as zstd, to a daemon that takes them.
+	Compress bool
 	// GiveUp bounds how long a session tries to reach the daemon again before
 	// it fails; 0 tries until its context ends.
 	GiveUp time.Duration
@@ -67,10 +70,13 @@ type totals struct{ batches, accepted, rejected uint64 }
 
 // outgoing is one batch, as it goes over the wire.
 type outgoing struct {
-	seq  uint64
-	head []byte
-	body []byte
+	seq    uint64
+	plain  frame
+	packed frame // as zstd, where that is smaller
 }
+
+// frame is a batch's first line and what follows it.
+type frame struct{ head, body []byte }
 
 // SessionStats are a session's counts since it was opened, in batches and in
 // units as the ledger counts them.
@@ -95,8 +101,9 @@ func OpenSession(ctx context.Context, o SessionOptions) (*Session, error) {
 
 // link is one connection of a session.
 type link struct {
-	net net.Conn
-	in  *bufio.Reader
+	net  net.Conn
+	in   *bufio.Reader
+	zstd bool // both sides have it
 }
 
 // connect dials, says HELLO and takes over what the daemon answers.
@@ -120,6 +127,9 @@ func (s *Session) connect(ctx context.Context) (*link, error) {
 func (s *Session) greet(l *link) (*protocol.OK, error) {
 	s.mu.Lock()
 	hello := protocol.Hello{Producer: s.opts.Producer, Epoch: s.opts.Epoch, Token: s.opts.Token, Writer: s.writer}
+	if s.opts.Compress {
+		hello.Caps = []string{protocol.Zstd}
+	}
 	s.mu.Unlock()
 	if err := l.net.SetDeadline(time.Now().Add(replyWait)); err != nil {
 		return nil, err
@@ -136,6 +146,7 @@ func (s *Session) greet(l *link) (*protocol.OK, error) {
 	case r.OK == nil:
 		return nil, protocol.ErrSession
 	}
+	l.zstd = s.opts.Compress && slices.Contains(r.OK.Caps, protocol.Zstd)
 	return r.OK, l.net.SetDeadline(time.Time{})
 }
 
@@ -220,18 +231,37 @@ func (s *Session) wait(ctx context.Context, ok func() bool) error {
 // full, and returns once the batch is on its way; Flush tells when it is
 // durable. The lines are copied.
 func (s *Session) Send(ctx context.Context, lines []byte) error {
+	var packed []byte
+	if s.opts.Compress {
+		packed = deflate(lines)
+	}
 	err := s.wait(ctx, func() bool { return s.err == nil && len(s.unacked) < s.window })
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	body := append([]byte(nil), lines...)
-	head := protocol.BatchHead{Seq: s.next, Bytes: len(body), CRC: protocol.Checksum(body)}
-	s.unacked = append(s.unacked, outgoing{s.next, protocol.AppendBatchHead(nil, head), body})
+	b := outgoing{seq: s.next, plain: newFrame(s.next, append([]byte(nil), lines...), "")}
+	if len(packed) > 0 {
+		b.packed = newFrame(s.next, packed, protocol.Zstd)
+	}
+	s.unacked = append(s.unacked, b)
 	s.next++
 	s.signal()
 	return nil
+}
+
+func newFrame(seq uint64, body []byte, encoding string) frame {
+	head := protocol.BatchHead{Seq: seq, Bytes: len(body), CRC: protocol.Checksum(body), Encoding: encoding}
+	return frame{protocol.AppendBatchHead(nil, head), body}
+}
+
+// over returns the batch as it goes over a connection.
+func (o *outgoing) over(l *link) frame {
+	if l.zstd && len(o.packed.body) > 0 {
+		return o.packed
+	}
+	return o.plain
 }
 
 // Flush waits until everything sent is durable.
@@ -348,7 +378,8 @@ func (s *Session) write(ctx context.Context, l *link) error {
 		s.mu.Lock()
 		var bufs net.Buffers
 		for ; s.sent < len(s.unacked); s.sent++ {
-			bufs = append(bufs, s.unacked[s.sent].head, s.unacked[s.sent].body)
+			f := s.unacked[s.sent].over(l)
+			bufs = append(bufs, f.head, f.body)
 		}
 		s.mu.Unlock()
 		if _, err := bufs.WriteTo(l.net); err != nil {

@@ -40,6 +40,7 @@ func (l Line) Alone() Line {
 type Scanner struct {
 	buf   []byte
 	at    uint32 // where the next line begins
+	blank uint64 // lines without a byte, so far
 	marks []mark
 }
 
@@ -48,7 +49,7 @@ type mark struct{ newline, colon, bar uint64 }
 
 // Begin takes a new buffer of at most Window bytes.
 func (s *Scanner) Begin(buf []byte) {
-	s.buf, s.at = buf, 0
+	s.buf, s.at, s.blank = buf, 0, 0
 	blocks := (len(buf) + 63) / 64
 	if cap(s.marks) < blocks {
 		s.marks = make([]mark, (Window+63)/64)
@@ -69,6 +70,7 @@ func (s *Scanner) Next(lines []Line) (n int) {
 			end--
 		}
 		if end == start {
+			s.blank++
 			continue
 		}
 		lines[n] = s.parts(start, end)
@@ -76,6 +78,9 @@ func (s *Scanner) Next(lines []Line) (n int) {
 	}
 	return n
 }
+
+// Blank returns how many lines without a byte Next has left out.
+func (s *Scanner) Blank() uint64 { return s.blank }
 
 // Only is Begin and Next for a buffer that should be one line, with nothing behind
 // it: where it is anything else, the Line is not Plain.

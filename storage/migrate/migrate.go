@@ -141,7 +141,11 @@ func (m *Migrator) identify(ctx context.Context) error {
 // Down takes back the newest applied migration.
 func (m *Migrator) Down(ctx context.Context) ([]Step, error) {
 	return m.run(ctx, func() ([]*goose.MigrationResult, error) {
-		if err := m.removeChunkFiles(ctx); err != nil {
+		v, err := m.provider.GetDBVersion(ctx)
+		if err == nil && v == 1 { // later ones leave the chunks where they are
+			err = m.removeChunkFiles(ctx)
+		}
+		if err != nil {
 			return nil, err
 		}
 		r, err := m.provider.Down(ctx)

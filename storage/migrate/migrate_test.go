@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -97,6 +99,23 @@ func bit(b bool) int {
 	return 0
 }
 
+// versionsOf lists the migrations there are, rising.
+func versionsOf(t *testing.T, m *migrate.Migrator) (list []int64) {
+	t.Helper()
+	for _, step := range must[[]migrate.Step](t)(m.Status(t.Context())) {
+		list = append(list, step.Version)
+	}
+	return list
+}
+
+// steps writes versions as says does.
+func steps(sign string, versions []int64) (s string) {
+	for _, v := range versions {
+		s += sign + strconv.FormatInt(v, 10)
+	}
+	return s
+}
+
 func TestUpAndDown(t *testing.T) {
 	each(t, func(t *testing.T, p place) {
 		m, ctx := p.open(t), t.Context()
@@ -110,17 +129,27 @@ func TestUpAndDown(t *testing.T) {
 				t.Errorf("after %s the schema is at %d, %v, want %d", what, v, err, version)
 			}
 		}
-		expect("status", "-1", 0, m.Status)
+		versions := versionsOf(t, m)
+		newest, older := versions[len(versions)-1:], versions[:len(versions)-1]
+		before := int64(0)
+		if len(older) > 0 {
+			before = older[len(older)-1]
+		}
+		status := must[[]migrate.Step](t)
+		expect("status", steps("-", versions), 0, m.Status)
 		expect("down from nothing", "", 0, m.Down)
 		expect("down to nothing from nothing", "", 0, m.DownToNothing)
-		expect("up", "+1", latest, m.Up)
+		expect("up", steps("+", versions), latest, m.Up)
 		expect("up again", "", latest, m.Up)
-		expect("status", "+1", latest, m.Status)
-		expect("redo", "-1+1", latest, m.Redo)
-		expect("down", "-1", 0, m.Down)
-		expect("up", "+1", latest, m.Up)
-		expect("down to nothing", "-1", 0, m.DownToNothing)
-		expect("status", "-1", 0, m.Status)
+		expect("status", steps("+", versions), latest, m.Status)
+		expect("redo", steps("-", newest)+steps("+", newest), latest, m.Redo)
+		expect("down", steps("-", newest), before, m.Down)
+		if got := says(status(m.Status(ctx))); got != steps("+", older)+steps("-", newest) {
+			t.Errorf("after down the status is %q", got)
+		}
+		expect("up", steps("+", newest), latest, m.Up)
+		slices.Reverse(versions)
+		expect("down to nothing", steps("-", versions), 0, m.DownToNothing)
 	})
 }
 
@@ -147,6 +176,20 @@ func TestDownLeavesNothing(t *testing.T) {
 	})
 }
 
+// TestDownKeepsChunks: taking a later migration back takes no chunk away.
+func TestDownKeepsChunks(t *testing.T) {
+	each(t, func(t *testing.T, p place) {
+		m, ctx := p.open(t), t.Context()
+		must[[]migrate.Step](t)(m.Up(ctx))
+		fill(t, p.store(t))
+		if len(versionsOf(t, m)) < 2 {
+			t.Fatal("there is one migration alone: this test has nothing to take back")
+		}
+		must[[]migrate.Step](t)(m.Redo(ctx))
+		checkChunk(t, p, p.database(t))
+	})
+}
+
 // TestIdentity: a store has one identity for its life, and another after it was
 // made anew.
 func TestIdentity(t *testing.T) {
@@ -159,7 +202,8 @@ func TestIdentity(t *testing.T) {
 		if second := id(); first == "" || second != first {
 			t.Errorf("up again made %q of %q", second, first)
 		}
-		must[[]migrate.Step](t)(m.Redo(ctx))
+		must[[]migrate.Step](t)(m.DownToNothing(ctx))
+		must[[]migrate.Step](t)(m.Up(ctx))
 		if third := id(); third == first {
 			t.Error("a store that was taken down and made anew has the old identity")
 		}
@@ -219,8 +263,8 @@ func TestRunnersSideBySide(t *testing.T) {
 		}
 		wg.Wait()
 		m := p.open(t)
-		if ran != int(m.Latest()) {
-			t.Errorf("%d migrations ran in all, want %d", ran, m.Latest())
+		if want := len(versionsOf(t, m)); ran != want {
+			t.Errorf("%d migrations ran in all, want %d", ran, want)
 		}
 		var ids int
 		if err := p.database(t).Read.QueryRow("SELECT count(*) FROM store_meta").Scan(&ids); err != nil || ids != 1 {
@@ -320,7 +364,7 @@ func TestCanceled(t *testing.T) {
 		if steps, err := m.Up(ctx); err == nil {
 			t.Errorf("a canceled run did %v", steps)
 		}
-		if got := says(must[[]migrate.Step](t)(m.Up(t.Context()))); got != "+1" {
+		if got := says(must[[]migrate.Step](t)(m.Up(t.Context()))); got != steps("+", versionsOf(t, m)) {
 			t.Errorf("the next run did %q", got)
 		}
 	})

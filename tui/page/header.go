@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"example.com/nexusctl/tui/theme"
@@ -67,7 +68,27 @@ func (v *View) top(w, h int) []string {
 	if len(v.Data.Alerts) > 0 && len(lines) < 3 {
 		lines = append(lines, v.alertBanner(w))
 	}
+	if len(v.Data.Offenders) > 0 && len(lines) < 3 {
+		lines = append(lines, v.offenderBanner(w))
+	}
 	return lines
+}
+
+// offenderBanner names who has more series than a budget grants.
+func (v *View) offenderBanner(w int) string {
+	o := v.Data.Offenders[0]
+	text := fmt.Sprintf(" %s TOO MANY SERIES %s beyond %s", signWarn, o.Name, o.Limit)
+	if o.TagKey != "" {
+		text += ", tag " + o.TagKey
+	}
+	if len(o.Sources) > 0 {
+		text += ", from " + strings.TrimSpace(o.Sources[0].Address+" on "+o.Sources[0].Listener)
+	}
+	text += fmt.Sprintf(": %s turned into an overflow series", widget.Count(float64(o.Distinct)))
+	if n := len(v.Data.Offenders); n > 1 {
+		text += fmt.Sprintf(" (and %d names more)", n-1)
+	}
+	return widget.Row(w, widget.Span{Text: text, Style: v.Theme.Warn})
 }
 
 func (v *View) header(w int) string {

@@ -1,0 +1,25 @@
+package ingest
+
+import (
+	"net"
+
+	"example.com/nexusctl/daemon/admit"
+)
+
+// listenerName names a listener for people: "tcp 127.0.0.1:8080".
+func listenerName(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	return a.Network() + " " + a.String()
+}
+
+// sourceOf names whom something is from: the listener, and the peer's address
+// without its port, so that one who connects again and again is one.
+func sourceOf(listener string, peer net.Addr) admit.Source {
+	s := admit.Source{Listener: listener}
+	if a := addressOf(peer); a.IsValid() {
+		s.Address = a.String()
+	}
+	return s
+}

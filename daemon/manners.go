@@ -1,0 +1,25 @@
+package daemon
+
+import (
+	"example.com/nexusctl/daemon/ingest"
+	"example.com/nexusctl/daemon/telemetry"
+)
+
+// manners names what peers did that costs the daemon and is no unit: blank lines,
+// what their lines held that means nothing, and connections that had to be closed.
+func (d *Daemon) manners() []telemetry.Measure {
+	doors := d.doors.Stats()
+	const ignored = "Parts of lines that mean nothing and were ignored, by kind."
+	what := func(kind string) telemetry.Label { return telemetry.Label{Name: "kind", Value: kind} }
+	list := []telemetry.Measure{
+		telemetry.Counter("nexus_ignored_total", ignored, func() float64 { return float64(d.lanes.Stats().Sections.Load()) }, what("section")),
+		telemetry.Counter("nexus_ignored_total", ignored, func() float64 { return float64(d.lanes.Stats().Rates.Load()) }, what("rate")),
+		telemetry.Counter("nexus_blank_lines_total", "Blank lines of streams and datagrams, which are no units.", func() float64 { return float64(doors.Blank.Load()) }),
+		telemetry.Counter("nexus_connections_crowded_total", "Connections closed at the limit server.max_per_address.", func() float64 { return float64(doors.Crowded.Load()) }),
+	}
+	for _, why := range ingest.Closings() {
+		list = append(list, telemetry.Counter("nexus_connections_closed_total", "Connections and sessions that the daemon ended, by reason.",
+			func() float64 { return float64(doors.Closed[why].Load()) }, telemetry.Label{Name: "reason", Value: why.String()}))
+	}
+	return list
+}
