@@ -16,14 +16,18 @@ import (
 type CompactStats struct {
 	Blocks, Points, Chunks int
 	Bytes                  int64 // of chunks
+	Rollups                int   // hourly rows, computed or computed again
 	Took                   time.Duration
 }
 
 // Compact turns the blocks of arrival hours before `before` into chunks of one
-// series and hour. It works in transactions of a few shards; killed anywhere,
-// it goes on where it was. Blocks that arrive for an hour that was compacted
-// already become a further generation of its chunks.
+// series and hour, and brings the hourly rows up to date. It works in
+// transactions of a few shards; killed anywhere, it goes on where it was.
+// Blocks that arrive for an hour that was compacted already become a further
+// generation of its chunks, and the hour's row is computed anew.
 func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, err error) {
+	s.work.Lock()
+	defer s.work.Unlock()
 	began := time.Now()
 	work, err := s.compactable(ctx, before)
 	if err != nil {
@@ -35,7 +39,7 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 			n++
 		}
 		var done CompactStats
-		err := s.write(ctx, "compact", func(ctx context.Context, tx *sql.Tx) error {
+		err := s.writeParts(ctx, "compact", func(ctx context.Context, tx *sql.Tx) error {
 			done = CompactStats{}
 			return s.compact(ctx, tx, work[:n], &done)
 		})
@@ -53,8 +57,9 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 			return stats, s.wrap("drop empty partitions", err)
 		}
 	}
+	stats.Rollups, err = s.rollHours(ctx)
 	stats.Took = time.Since(began)
-	return stats, nil
+	return stats, err
 }
 
 func (s *Store) compactable(ctx context.Context, before int64) (work []shardHour, err error) {
@@ -211,20 +216,31 @@ func (s *Store) number(ctx context.Context, tx *sql.Tx, rows []chunkRow) error {
 const maxGens = 1<<genBits - 1
 
 func (s *Store) putChunks(ctx context.Context, tx *sql.Tx, rows []chunkRow) error {
-	if s.files != nil {
-		return s.files.write(ctx, tx, rows)
-	}
+	byTier := map[tier][]Chunk{}
 	for _, r := range rows {
-		if err := s.db.Partitions.Ensure(ctx, s.db.Write, "chunk_10s", r.Start/dayMillis, dayMillis); err != nil {
+		byTier[fine(r.kind)] = append(byTier[fine(r.kind)], r.Chunk)
+	}
+	for t, list := range byTier {
+		if err := s.insertChunks(ctx, tx, t, list); err != nil {
 			return err
 		}
 	}
-	n := len(rows)
-	ids, starts, gens, data := make([]int64, n), make([]int64, n), make([]int64, n), make([][]byte, n)
-	for i, r := range rows {
-		ids[i], starts[i], gens[i], data[i] = r.Series, r.Start, r.Gen, r.Data
+	return nil
+}
+
+func (s *Store) insertChunks(ctx context.Context, tx *sql.Tx, t tier, list []Chunk) error {
+	if s.files != nil {
+		return s.files.write(ctx, tx, t, list)
 	}
-	return s.insert(ctx, tx, "INSERT INTO chunk_10s (series_id, start_ts, gen, data)", []dialect.Column{
+	n := len(list)
+	ids, starts, gens, data := make([]int64, n), make([]int64, n), make([]int64, n), make([][]byte, n)
+	for i, c := range list {
+		if err := s.db.Partitions.Ensure(ctx, s.db.Write, t.name, c.Start/t.span, t.span); err != nil {
+			return err
+		}
+		ids[i], starts[i], gens[i], data[i] = c.Series, c.Start, c.Gen, c.Data
+	}
+	return s.insert(ctx, tx, "INSERT INTO "+t.name+" (series_id, start_ts, gen, data)", []dialect.Column{
 		{Name: "series_id", Values: ids}, {Name: "start_ts", Values: starts}, {Name: "gen", Values: gens}, {Name: "data", Values: data},
 	}, "")
 }
