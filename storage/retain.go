@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"example.com/nexusctl/storage/block"
@@ -96,29 +97,41 @@ func (s *Store) raise(ctx context.Context, t tier, floor int64) (raised bool, er
 		if err := tx.QueryRowContext(ctx, s.db.Bind("SELECT floor FROM tier WHERE name = $1"+s.db.ForUpdate), t.name).Scan(&have); err != nil {
 			return err
 		}
-		if t == tierPoints || t == tierSketches {
-			behind, any, err := s.firstBehind(ctx, tx)
-			if err != nil {
-				return err
-			}
-			if any {
-				floor = min(floor, behind*dayMillis)
-			}
+		limit, err := s.takenOver(ctx, tx, t)
+		if err != nil {
+			return err
 		}
+		floor := min(floor, limit)
 		if raised = floor > have; !raised {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, s.db.Bind("UPDATE tier SET floor = $2 WHERE name = $1"), t.name, floor)
+		_, err = tx.ExecContext(ctx, s.db.Bind("UPDATE tier SET floor = $2 WHERE name = $1"), t.name, floor)
 		return err
 	})
 	return raised, err
 }
 
-// firstBehind returns the first day of which a coarser tier lacks something.
-func (s *Store) firstBehind(ctx context.Context, tx *sql.Tx) (day int64, any bool, err error) {
-	var hour sql.NullInt64
-	err = tx.QueryRowContext(ctx, "SELECT MIN(hour) FROM compaction WHERE rolled < gens OR minuted < gens").Scan(&hour)
-	return hour.Int64 / 24, hour.Valid, err
+// takenOver returns up to when a tier's data are needed no more: ten-second
+// points before the first day of which a coarser tier lacks something, and
+// coarser ones where the finer ones have gone. Otherwise a stretch of time would
+// be in no tier.
+func (s *Store) takenOver(ctx context.Context, tx *sql.Tx, t tier) (int64, error) {
+	switch t {
+	case tierPoints, tierSketches:
+		var hour sql.NullInt64
+		err := tx.QueryRowContext(ctx, "SELECT MIN(hour) FROM compaction WHERE rolled < gens OR minuted < gens").Scan(&hour)
+		if !hour.Valid {
+			return math.MaxInt64, err
+		}
+		return block.Floor(hour.Int64*hourMillis, dayMillis), err
+	case tierMinutes, tierHours:
+		f, err := s.floors(ctx, tx, "")
+		if t == tierHours {
+			return f.of(tierMinutes), err
+		}
+		return min(f.of(tierPoints), f.of(tierSketches)), err
+	}
+	return math.MaxInt64, nil
 }
 
 // drop gives up what a tier has below its floor.

@@ -162,7 +162,7 @@ func TestEveryFaultAtOnce(t *testing.T) {
 	for key := range flags {
 		n := 0
 		for _, line := range lines {
-			if strings.HasPrefix(line, key) {
+			if strings.HasPrefix(line, key+" ") || strings.HasPrefix(line, key+":") {
 				n++
 			}
 		}
