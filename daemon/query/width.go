@@ -13,9 +13,9 @@ const lookback = int64(5 * time.Minute / time.Millisecond)
 // widths are those of the coarser tiers, milliseconds.
 var widths = []int64{int64(time.Hour / time.Millisecond), int64(time.Minute / time.Millisecond)}
 
-// perWindow is how many buckets a window must hold at least, so that a rate has
-// something to go by.
-const perWindow = 10
+// perWindow is how many buckets a window must hold at least: a rate goes by what
+// lies between its first and last sample, so that it can miss a bucket's worth.
+const perWindow = 100
 
 // width returns the step that a selector's points may have: 0 for the finest.
 // Wider buckets serve where every moment that is asked for is the end of one:
