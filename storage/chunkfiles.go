@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"example.com/nexusctl/storage/block"
 	"example.com/nexusctl/storage/dialect"
@@ -48,7 +49,10 @@ func (t tier) file(start int64) fileKey {
 	return fileKey{t.kind, start / t.span * (t.span / dayMillis)}
 }
 
-type chunkFile struct{ write, read *sql.DB }
+type chunkFile struct {
+	write, read *sql.DB
+	written     atomic.Bool // since its journal was last emptied
+}
 
 func newChunkFiles(database string) *chunkFiles {
 	return &chunkFiles{database: database, open: map[fileKey]*chunkFile{}}
@@ -105,6 +109,26 @@ func (f *chunkFiles) closeOldest() {
 	d := f.open[oldest]
 	delete(f.open, oldest)
 	_ = errors.Join(d.read.Close(), d.write.Close())
+}
+
+// tidy empties the journals of the files that were written: what a day's file
+// got in an hour would stay on the disk twice. One that is being read keeps its
+// journal until the next time.
+func (f *chunkFiles) tidy(ctx context.Context) error {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key, d := range f.open {
+		if !d.written.Swap(false) {
+			continue
+		}
+		if _, err := d.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+			return fmt.Errorf("empty the journal of %s of day %d: %w", key.kind, key.day, err)
+		}
+	}
+	return nil
 }
 
 // remove closes a file and unlinks it. Who still reads it ends in peace.
@@ -178,6 +202,7 @@ func (d *chunkFile) change(ctx context.Context, query string, f func(*sql.Stmt) 
 		return err
 	}
 	defer tx.Rollback()
+	d.written.Store(true)
 	stmt, err := tx.PrepareContext(ctx, query)
 	if err != nil {
 		return err

@@ -53,6 +53,9 @@ func (s *Store) RollDays(ctx context.Context, before int64) (stats DayStats, err
 			stats.Bytes += int64(len(c.Data))
 		}
 	}
+	if err == nil {
+		err = s.files.tidy(ctx)
+	}
 	stats.Took = time.Since(began)
 	return stats, err
 }
