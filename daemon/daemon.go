@@ -242,11 +242,13 @@ func (d *Daemon) foldOptions() aggregate.Options {
 	return aggregate.Options{Resolution: d.config.Aggregate.Resolution.Milliseconds(), Schema: d.config.Aggregate.Schema}
 }
 
-// limits returns what lines are held to.
-func limits(c *config.Ingest) protocol.Limits {
+// limits returns what lines are held to. What the store would give up at once
+// is not taken.
+func limits(c *config.Config) protocol.Limits {
 	l := protocol.DefaultLimits()
-	l.MaxLine, l.Past, l.Future = int(c.MaxLine), c.Past.Milliseconds(), c.Future.Milliseconds()
-	l.AbsoluteGauges = c.Dialect == "dogstatsd"
+	l.MaxLine, l.Future = int(c.Ingest.MaxLine), c.Ingest.Future.Milliseconds()
+	l.Past = min(c.Ingest.Past, c.Storage.Retention1h).Milliseconds()
+	l.AbsoluteGauges = c.Ingest.Dialect == "dogstatsd"
 	return l
 }
 
@@ -257,7 +259,7 @@ func (d *Daemon) openReads() error {
 		MaxSeries: maxQuerySeries, Now: d.now,
 	})
 	d.engine = query.NewEngine(d.reader, time.Duration(d.config.Storage.Timeout), d.component("query"))
-	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now)
+	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now).WithTiers(d.store, d.tiers)
 	list, err := objective.Compile(d.config.SLO)
 	if err != nil {
 		return err

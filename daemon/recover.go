@@ -137,7 +137,7 @@ func (d *Daemon) settleReceived() (crash uint64) {
 func (d *Daemon) startLanes(start lane.Start, crash uint64) {
 	d.deliveries = delivery.NewRegistry(delivery.DefaultLimits(), start.State.Producers(), start.State.Keys())
 	d.lanes = lane.New(lane.Options{
-		Lanes: d.config.Lanes(), Log: d.log, Catalog: d.catalog, Page: d.page, Limits: limits(&d.config.Ingest), Fold: d.foldOptions(),
+		Lanes: d.config.Lanes(), Log: d.log, Catalog: d.catalog, Page: d.page, Limits: limits(&d.config), Fold: d.foldOptions(),
 		MaxAliases: 2 * d.config.Ingest.MaxSeries, Logger: d.component("lane"), Now: d.now, Tracer: d.tracer,
 		Deliveries: d.deliveries, AckedOnly: d.config.WAL.Record == "acked",
 	}, start)

@@ -69,7 +69,7 @@ func (d *Daemon) reload(ctx context.Context) (config.Change, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
-	if err := d.lanes.SetLimits(ctx, limits(&next.Config.Ingest)); err != nil {
+	if err := d.lanes.SetLimits(ctx, limits(&next.Config)); err != nil {
 		return change, err
 	}
 	d.swap(next)

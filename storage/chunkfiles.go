@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -8,51 +9,67 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
+	"example.com/nexusctl/storage/block"
 	"example.com/nexusctl/storage/dialect"
 )
 
-// SQLite keeps chunks in one file a day, so that retention is the removal of a
-// file. A chunk's key is hour of the day, generation and series, packed into
-// the table's integer key: the rows of one compaction stand together.
+// SQLite keeps chunks in files of a day or ten, so that retention is the removal
+// of a file. A chunk's key is its place in the file, the hour of the day or the
+// day of the ten, generation and series, packed into the table's integer key:
+// the rows of one compaction stand together.
 //
-//	hour (5 bits) | gen (18 bits) | series (40 bits)
+//	place (5 bits) | gen (18 bits) | series (40 bits)
 const (
 	seriesBits = 40
 	genBits    = 18
 )
 
-func chunkKey(series, start, gen int64) int64 {
-	hour := start / hourMillis % 24
-	return (hour<<genBits|gen)<<seriesBits | series
+func (t tier) key(series, start, gen int64) int64 {
+	place := start % t.span / t.unit
+	return (place<<genBits|gen)<<seriesBits | series
 }
 
-// chunkFiles opens day files as they are needed, a few at a time.
+// chunkFiles opens files as they are needed, a few at a time.
 type chunkFiles struct {
 	database string
 
 	mu   sync.Mutex
-	open map[int64]*dayFile
+	open map[fileKey]*chunkFile
 }
 
-type dayFile struct{ write, read *sql.DB }
+// fileKey names a file: its kind, and the first day that it holds.
+type fileKey struct {
+	kind string
+	day  int64
+}
+
+func (t tier) file(start int64) fileKey {
+	return fileKey{t.kind, start / t.span * (t.span / dayMillis)}
+}
+
+type chunkFile struct {
+	write, read *sql.DB
+	written     atomic.Bool // since its journal was last emptied
+}
 
 func newChunkFiles(database string) *chunkFiles {
-	return &chunkFiles{database: database, open: map[int64]*dayFile{}}
+	return &chunkFiles{database: database, open: map[fileKey]*chunkFile{}}
 }
 
-// maxOpenDays bounds the files that stay open.
-const maxOpenDays = 16
+// maxOpenFiles bounds the files that stay open.
+const maxOpenFiles = 32
 
-// day opens one day's file, and makes it where create is set; nil where it is
-// not there.
-func (f *chunkFiles) day(ctx context.Context, day int64, create bool) (*dayFile, error) {
+// get opens a file, and makes it where create is set; nil where it is not
+// there.
+func (f *chunkFiles) get(ctx context.Context, key fileKey, create bool) (*chunkFile, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if d := f.open[day]; d != nil {
+	if d := f.open[key]; d != nil {
 		return d, nil
 	}
-	path := dialect.ChunkFile(f.database, day)
+	path := dialect.ChunkFile(f.database, key.kind, key.day)
 	if create {
 		if err := dialect.CreateFile(ctx, path); err != nil {
 			return nil, err
@@ -72,23 +89,60 @@ func (f *chunkFiles) day(ctx context.Context, day int64, create bool) (*dayFile,
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	if len(f.open) >= maxOpenDays {
+	if len(f.open) >= maxOpenFiles {
 		f.closeOldest()
 	}
-	d := &dayFile{write: write, read: read}
-	f.open[day] = d
+	d := &chunkFile{write: write, read: read}
+	f.open[key] = d
 	return d, nil
 }
 
 // closeOldest makes room; sql.DB lets running statements end first.
 func (f *chunkFiles) closeOldest() {
-	oldest := int64(1 << 62)
-	for day := range f.open {
-		oldest = min(oldest, day)
+	var oldest fileKey
+	first := true
+	for key := range f.open {
+		if first || key.day < oldest.day {
+			oldest, first = key, false
+		}
 	}
 	d := f.open[oldest]
 	delete(f.open, oldest)
 	_ = errors.Join(d.read.Close(), d.write.Close())
+}
+
+// tidy empties the journals of the files that were written: what a day's file
+// got in an hour would stay on the disk twice. One that is being read keeps its
+// journal until the next time.
+func (f *chunkFiles) tidy(ctx context.Context) error {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for key, d := range f.open {
+		if !d.written.Swap(false) {
+			continue
+		}
+		if _, err := d.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+			return fmt.Errorf("empty the journal of %s of day %d: %w", key.kind, key.day, err)
+		}
+	}
+	return nil
+}
+
+// remove closes a file and unlinks it. Who still reads it ends in peace.
+func (f *chunkFiles) remove(key fileKey) error {
+	f.mu.Lock()
+	d := f.open[key]
+	delete(f.open, key)
+	f.mu.Unlock()
+	if d != nil {
+		if err := errors.Join(d.read.Close(), d.write.Close()); err != nil {
+			return err
+		}
+	}
+	return dialect.RemoveFile(dialect.ChunkFile(f.database, key.kind, key.day))
 }
 
 func (f *chunkFiles) close() error {
@@ -105,83 +159,113 @@ func (f *chunkFiles) close() error {
 	return errors.Join(errs...)
 }
 
-// write puts chunks into their day files and syncs those, before the
-// transaction that will mark them: commits over several files are not atomic,
-// so a kill in between must leave chunks that nobody trusts. The same
-// generation, written again, replaces them.
-func (f *chunkFiles) write(ctx context.Context, tx *sql.Tx, rows []chunkRow) error {
-	byDay := map[int64][]chunkRow{}
-	for _, r := range rows {
-		day := r.Start / dayMillis
-		byDay[day] = append(byDay[day], r)
+// write puts chunks into their files and syncs those, before the transaction
+// that will mark them: commits over several files are not atomic, so a kill in
+// between must leave chunks that nobody trusts. The same generation, written
+// again, replaces them.
+func (f *chunkFiles) write(ctx context.Context, tx *sql.Tx, t tier, chunks []Chunk) error {
+	byFile := map[fileKey][]Chunk{}
+	for _, c := range chunks {
+		key := t.file(c.Start)
+		byFile[key] = append(byFile[key], c)
 	}
-	for day, list := range byDay {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO chunk_file (day) VALUES (?) ON CONFLICT DO NOTHING", day); err != nil {
+	for key, list := range byFile {
+		if _, err := tx.ExecContext(ctx, "INSERT INTO chunk_file (kind, day) VALUES (?, ?) ON CONFLICT DO NOTHING", key.kind, key.day); err != nil {
 			return err
 		}
-		d, err := f.day(ctx, day, true)
+		d, err := f.get(ctx, key, true)
 		if err != nil {
 			return err
 		}
-		if err := d.put(ctx, list); err != nil {
-			return fmt.Errorf("write chunks of day %d: %w", day, err)
+		if err := d.put(ctx, t, list); err != nil {
+			return fmt.Errorf("write %s of day %d: %w", key.kind, key.day, err)
 		}
 	}
 	return nil
 }
 
-func (d *dayFile) put(ctx context.Context, rows []chunkRow) error {
+func (d *chunkFile) put(ctx context.Context, t tier, chunks []Chunk) error {
+	return d.change(ctx, "INSERT INTO chunk (key, data) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data", func(stmt *sql.Stmt) error {
+		for _, c := range chunks {
+			if _, err := stmt.ExecContext(ctx, t.key(c.Series, c.Start, c.Gen), c.Data); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// change runs one statement, any number of times, in a transaction.
+func (d *chunkFile) change(ctx context.Context, query string, f func(*sql.Stmt) error) error {
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback()
-	stmt, err := tx.PrepareContext(ctx, "INSERT INTO chunk (key, data) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data")
+	d.written.Store(true)
+	stmt, err := tx.PrepareContext(ctx, query)
 	if err != nil {
 		return err
 	}
 	defer stmt.Close()
-	for _, r := range rows {
-		if _, err := stmt.ExecContext(ctx, chunkKey(r.Series, r.Start, r.Gen), r.Data); err != nil {
-			return err
-		}
+	if err := f(stmt); err != nil {
+		return err
 	}
 	return tx.Commit()
 }
 
-// read returns the chunks of series whose hours begin in [first, last],
-// marked or not.
-func (f *chunkFiles) read(ctx context.Context, ids []int64, first, last int64, gens map[shardHour]int64) (list []Chunk, err error) {
-	days := map[int64]struct{}{}
-	for k := range gens {
-		days[k.hour/24] = struct{}{}
+// forget deletes the generations below gen of one shard and chunk start.
+func (f *chunkFiles) forget(ctx context.Context, t tier, shard, start, gen int64) error {
+	d, err := f.get(ctx, t.file(start), false)
+	if err != nil || d == nil {
+		return err
 	}
-	for _, day := range slices.Sorted(maps.Keys(days)) {
-		d, err := f.day(ctx, day, false)
+	return d.change(ctx, "DELETE FROM chunk WHERE key >= ? AND key < ?", func(stmt *sql.Stmt) error {
+		for g := range gen {
+			if _, err := stmt.ExecContext(ctx, t.key(shard*block.ShardSize, start, g), t.key((shard+1)*block.ShardSize, start, g)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// read returns the chunks of series that begin in [first, last], of the
+// generations that are wanted of their shard and start.
+func (f *chunkFiles) read(ctx context.Context, t tier, ids []int64, first, last int64, want generations) (list []Chunk, err error) {
+	files := map[fileKey]struct{}{}
+	for k := range want {
+		files[t.file(k.start)] = struct{}{}
+	}
+	keys := slices.SortedFunc(maps.Keys(files), func(a, b fileKey) int { return cmp.Compare(a.day, b.day) })
+	for _, key := range keys {
+		d, err := f.get(ctx, key, false)
 		if err != nil {
 			return nil, err
 		}
 		if d == nil {
 			continue // retention has removed it
 		}
-		if list, err = d.chunks(ctx, ids, max(first, day*dayMillis), min(last, (day+1)*dayMillis-hourMillis), gens, list); err != nil {
-			return nil, fmt.Errorf("read chunks of day %d: %w", day, err)
+		begin := key.day * dayMillis
+		if list, err = d.chunks(ctx, t, ids, max(first, begin), min(last, begin+t.span-t.unit), want, list); err != nil {
+			return nil, fmt.Errorf("read %s of day %d: %w", key.kind, key.day, err)
 		}
 	}
 	return list, nil
 }
 
-func (d *dayFile) chunks(ctx context.Context, ids []int64, first, last int64, gens map[shardHour]int64, list []Chunk) ([]Chunk, error) {
+func (d *chunkFile) chunks(ctx context.Context, t tier, ids []int64, first, last int64, want generations, list []Chunk) ([]Chunk, error) {
 	stmt, err := d.read.PrepareContext(ctx, "SELECT data FROM chunk WHERE key = ?")
 	if err != nil {
 		return nil, err
 	}
 	defer stmt.Close()
 	for _, id := range ids {
-		for start := first; start <= last; start += hourMillis {
-			for gen := range gens[shardHourOf(id, start)] {
+		for start := first; start <= last; start += t.unit {
+			r := want[shardStart{id / block.ShardSize, start}]
+			for gen := r.from; gen < r.to; gen++ {
 				c := Chunk{Series: id, Start: start, Gen: gen}
-				err := stmt.QueryRowContext(ctx, chunkKey(id, start, gen)).Scan(&c.Data)
+				err := stmt.QueryRowContext(ctx, t.key(id, start, gen)).Scan(&c.Data)
 				if errors.Is(err, sql.ErrNoRows) {
 					continue // the series was silent
 				}
@@ -193,4 +277,41 @@ func (d *dayFile) chunks(ctx context.Context, ids []int64, first, last int64, ge
 		}
 	}
 	return list, nil
+}
+
+// readShard returns what is wanted of a whole shard.
+func (f *chunkFiles) readShard(ctx context.Context, t tier, shard int64, want generations) (list []Chunk, err error) {
+	for k, r := range want {
+		d, err := f.get(ctx, t.file(k.start), false)
+		if err != nil {
+			return nil, err
+		}
+		if d == nil {
+			continue
+		}
+		for gen := r.from; gen < r.to; gen++ {
+			if list, err = d.shard(ctx, t, shard, k.start, gen, list); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return list, nil
+}
+
+func (d *chunkFile) shard(ctx context.Context, t tier, shard, start, gen int64, list []Chunk) ([]Chunk, error) {
+	rows, err := d.read.QueryContext(ctx, "SELECT key, data FROM chunk WHERE key >= ? AND key < ?",
+		t.key(shard*block.ShardSize, start, gen), t.key((shard+1)*block.ShardSize, start, gen))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		c := Chunk{Start: start, Gen: gen}
+		if err := rows.Scan(&c.Series, &c.Data); err != nil {
+			return nil, err
+		}
+		c.Series &= 1<<seriesBits - 1
+		list = append(list, c)
+	}
+	return list, rows.Err()
 }

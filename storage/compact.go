@@ -16,14 +16,18 @@ import (
 type CompactStats struct {
 	Blocks, Points, Chunks int
 	Bytes                  int64 // of chunks
+	Rollups                int   // hourly rows, computed or computed again
 	Took                   time.Duration
 }
 
 // Compact turns the blocks of arrival hours before `before` into chunks of one
-// series and hour. It works in transactions of a few shards; killed anywhere,
-// it goes on where it was. Blocks that arrive for an hour that was compacted
-// already become a further generation of its chunks.
+// series and hour, and brings the hourly rows up to date. It works in
+// transactions of a few shards; killed anywhere, it goes on where it was.
+// Blocks that arrive for an hour that was compacted already become a further
+// generation of its chunks, and the hour's row is computed anew.
 func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, err error) {
+	s.work.Lock()
+	defer s.work.Unlock()
 	began := time.Now()
 	work, err := s.compactable(ctx, before)
 	if err != nil {
@@ -35,7 +39,7 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 			n++
 		}
 		var done CompactStats
-		err := s.write(ctx, "compact", func(ctx context.Context, tx *sql.Tx) error {
+		err := s.writeParts(ctx, "compact", func(ctx context.Context, tx *sql.Tx) error {
 			done = CompactStats{}
 			return s.compact(ctx, tx, work[:n], &done)
 		})
@@ -53,8 +57,11 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 			return stats, s.wrap("drop empty partitions", err)
 		}
 	}
+	if stats.Rollups, err = s.rollHours(ctx); err == nil {
+		err = s.files.tidy(ctx)
+	}
 	stats.Took = time.Since(began)
-	return stats, nil
+	return stats, err
 }
 
 func (s *Store) compactable(ctx context.Context, before int64) (work []shardHour, err error) {
@@ -108,7 +115,7 @@ func (s *Store) compact(ctx context.Context, tx *sql.Tx, work []shardHour, stats
 // takeBlocks reads and locks the blocks of one shard and arrival hour, and
 // merges them into one chunk for each series and hour of data.
 func (s *Store) takeBlocks(ctx context.Context, tx *sql.Tx, w shardHour, stats *CompactStats) ([]chunkRow, error) {
-	byWriter := map[string][]block.Point{}
+	byWriter := map[string][][]byte{}
 	var writers []string
 	err := s.each(ctx, tx, func(rows *sql.Rows) error {
 		var writer string
@@ -119,17 +126,24 @@ func (s *Store) takeBlocks(ctx context.Context, tx *sql.Tx, w shardHour, stats *
 		if _, ok := byWriter[writer]; !ok {
 			writers = append(writers, writer)
 		}
-		points, err := block.DecodeBlock(data, byWriter[writer])
-		byWriter[writer] = points
+		byWriter[writer] = append(byWriter[writer], data)
 		stats.Blocks++
-		return err
+		return nil
 	}, "SELECT writer, data FROM flush_block WHERE arrival_hour = $1 AND shard = $2 ORDER BY writer, seq"+s.db.ForUpdate, w.hour, w.shard)
 	if err != nil {
 		return nil, fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
 	}
 	var all []block.Point
 	for _, writer := range writers {
-		all = append(all, mergePoints(byWriter[writer], block.Merge)...)
+		points, err := decodeBlocks(byWriter[writer])
+		if err != nil {
+			return nil, fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
+		}
+		if points = mergePoints(points, block.Merge); all == nil {
+			all = points
+			continue
+		}
+		all = append(all, points...)
 	}
 	if len(writers) > 1 {
 		all = mergePoints(all, block.MergeWriters)
@@ -138,12 +152,30 @@ func (s *Store) takeBlocks(ctx context.Context, tx *sql.Tx, w shardHour, stats *
 	return chunkRows(all), nil
 }
 
+// decodeBlocks decodes one writer's blocks into room that is made once.
+func decodeBlocks(list [][]byte) ([]block.Point, error) {
+	room := 0
+	for _, data := range list {
+		info, err := block.Header(data)
+		if err != nil {
+			return nil, err
+		}
+		room += info.Points
+	}
+	points := make([]block.Point, 0, room)
+	for _, data := range list {
+		var err error
+		if points, err = block.DecodeBlock(data, points); err != nil {
+			return nil, err
+		}
+	}
+	return points, nil
+}
+
 // mergePoints sorts by series, kind and time, keeping the order of equals, and
 // merges those.
 func mergePoints(points []block.Point, merge func(a, b block.Point) block.Point) []block.Point {
-	slices.SortStableFunc(points, func(a, b block.Point) int {
-		return cmp.Or(cmp.Compare(a.Series, b.Series), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Time, b.Time))
-	})
+	points = sortPoints(points)
 	out := points[:0]
 	for _, p := range points {
 		if n := len(out); n > 0 && out[n-1].Series == p.Series && out[n-1].Time == p.Time && p.Kind != block.Raw {
@@ -151,6 +183,47 @@ func mergePoints(points []block.Point, merge func(a, b block.Point) block.Point)
 			continue
 		}
 		out = append(out, p)
+	}
+	return out
+}
+
+func byPlace(a, b block.Point) int {
+	return cmp.Or(cmp.Compare(a.Series, b.Series), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Time, b.Time))
+}
+
+// sortPoints deals the points of a shard out by series and kind, and sorts the
+// few of these whose times are not in order yet: an hour of a shard is hundreds
+// of thousands of points, and sorting them all took half of a compaction.
+func sortPoints(points []block.Point) []block.Point {
+	if slices.IsSortedFunc(points, byPlace) {
+		return points
+	}
+	first, last := points[0].Series, points[0].Series
+	for i := range points {
+		first, last = min(first, points[i].Series), max(last, points[i].Series)
+	}
+	if last-first >= block.ShardSize {
+		slices.SortStableFunc(points, byPlace)
+		return points
+	}
+	place := func(p *block.Point) int { return int(p.Series-first)*block.NumKinds + int(p.Kind) }
+	ends := make([]int, int(last-first+1)*block.NumKinds+1)
+	for i := range points {
+		ends[place(&points[i])+1]++
+	}
+	for i := 1; i < len(ends); i++ {
+		ends[i] += ends[i-1]
+	}
+	out, at := make([]block.Point, len(points)), slices.Clone(ends)
+	for i := range points {
+		k := place(&points[i])
+		out[at[k]] = points[i]
+		at[k]++
+	}
+	for i := range len(ends) - 1 {
+		if group := out[ends[i]:ends[i+1]]; !slices.IsSortedFunc(group, byPlace) {
+			slices.SortStableFunc(group, byPlace)
+		}
 	}
 	return out
 }
@@ -211,20 +284,31 @@ func (s *Store) number(ctx context.Context, tx *sql.Tx, rows []chunkRow) error {
 const maxGens = 1<<genBits - 1
 
 func (s *Store) putChunks(ctx context.Context, tx *sql.Tx, rows []chunkRow) error {
-	if s.files != nil {
-		return s.files.write(ctx, tx, rows)
-	}
+	byTier := map[tier][]Chunk{}
 	for _, r := range rows {
-		if err := s.db.Partitions.Ensure(ctx, s.db.Write, "chunk_10s", r.Start/dayMillis, dayMillis); err != nil {
+		byTier[fine(r.kind)] = append(byTier[fine(r.kind)], r.Chunk)
+	}
+	for t, list := range byTier {
+		if err := s.insertChunks(ctx, tx, t, list); err != nil {
 			return err
 		}
 	}
-	n := len(rows)
-	ids, starts, gens, data := make([]int64, n), make([]int64, n), make([]int64, n), make([][]byte, n)
-	for i, r := range rows {
-		ids[i], starts[i], gens[i], data[i] = r.Series, r.Start, r.Gen, r.Data
+	return nil
+}
+
+func (s *Store) insertChunks(ctx context.Context, tx *sql.Tx, t tier, list []Chunk) error {
+	if s.files != nil {
+		return s.files.write(ctx, tx, t, list)
 	}
-	return s.insert(ctx, tx, "INSERT INTO chunk_10s (series_id, start_ts, gen, data)", []dialect.Column{
+	n := len(list)
+	ids, starts, gens, data := make([]int64, n), make([]int64, n), make([]int64, n), make([][]byte, n)
+	for i, c := range list {
+		if err := s.db.Partitions.Ensure(ctx, s.db.Write, t.name, c.Start/t.span, t.span); err != nil {
+			return err
+		}
+		ids[i], starts[i], gens[i], data[i] = c.Series, c.Start, c.Gen, c.Data
+	}
+	return s.insert(ctx, tx, "INSERT INTO "+t.name+" (series_id, start_ts, gen, data)", []dialect.Column{
 		{Name: "series_id", Values: ids}, {Name: "start_ts", Values: starts}, {Name: "gen", Values: gens}, {Name: "data", Values: data},
 	}, "")
 }

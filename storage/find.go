@@ -97,11 +97,17 @@ func (s *Store) findPage(ctx context.Context, tx *sql.Tx, query string, args []a
 	return last, n, rows.Err()
 }
 
+// maxRune sorts behind every other character.
+const maxRune = "\U0010FFFF"
+
+// parameter is how a statement names its n-th parameter.
+func parameter(n int) string { return "$" + strconv.Itoa(n) }
+
 // nameClause narrows the rows by what the matchers say of the name.
 func nameClause(ms []series.Matcher) (clause string, args []any) {
 	add := func(format string, v any) {
 		args = append(args, v)
-		clause += fmt.Sprintf(format, "$"+strconv.Itoa(2+len(args)))
+		clause += fmt.Sprintf(format, parameter(2+len(args)))
 	}
 	for _, m := range ms {
 		switch {
@@ -112,7 +118,7 @@ func nameClause(ms []series.Matcher) (clause string, args []any) {
 		case m.Tag == series.NameTag && m.Op == series.Regexp:
 			if p := literalPrefix(m.Value); p != "" {
 				add(" AND series.name >= %s", p)
-				add(" AND series.name < %s", p+"\U0010FFFF")
+				add(" AND series.name < %s", p+maxRune)
 			}
 		}
 	}

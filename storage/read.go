@@ -3,10 +3,10 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"math"
 	"slices"
 
 	"example.com/nexusctl/storage/block"
-	"example.com/nexusctl/storage/dialect"
 )
 
 const (
@@ -28,60 +28,134 @@ type StoredBlock struct {
 	Data []byte
 }
 
-// Chunk is one series' hour, as package block encodes it. Start is Unix
-// milliseconds; a later Gen holds what arrived later.
+// Chunk is one series' hour, or its day by the minute, as package block encodes
+// it. Start is Unix milliseconds; a later Gen of an hour holds what arrived
+// later. Of a Selection's chunk only the points in Span are meant: the others
+// are in chunks or rows of another tier.
 type Chunk struct {
 	Series int64
 	Start  int64
 	Gen    int64
 	Data   []byte
+	Span   Span
 }
 
 // Base is a counter's sum, and that of its negative increments.
 type Base struct{ Sum, Neg float64 }
 
 // ReadRequest asks for the points of series whose buckets begin in [From, To],
-// Unix milliseconds.
+// Unix milliseconds. A Step of whole minutes, or whole hours, milliseconds, says
+// that points by the minute, or by the hour, will do; 0 asks for the finest.
 type ReadRequest struct {
-	IDs        []int64
+	IDs        []int64 // of series of plain values: counters, gauges
+	Sketches   []int64 // of series of histograms and sets
 	From, To   int64
+	Step       int64
 	BaseBefore int64 // start of a day: Bases are of the days before it
 	// Held returns a block's bytes where the caller has them.
 	Held func(BlockKey) []byte
 }
 
 // Selection is the answer, of one snapshot. Blocks come by writer and
-// sequence; they hold other series and times too.
+// sequence; they hold other series and times too. Points that fall into one
+// bucket of their span are parts of it.
 type Selection struct {
-	Chunks []Chunk
-	Blocks []StoredBlock
-	Bases  map[int64]Base
+	Chunks  []Chunk
+	Rollups []block.Point // by the hour
+	Blocks  []StoredBlock
+	Bases   map[int64]Base
+	// Spans and SketchSpans say how wide the buckets of the two kinds of series
+	// are, the oldest first.
+	Spans, SketchSpans []Span
 }
 
-// Read returns the chunks, the blocks not compacted yet, and the counters'
-// bases from before BaseBefore, which hold only what is compacted. Every
-// stored point is in exactly one of them.
+// Read returns the chunks, the hourly rows, the blocks not compacted yet, and
+// the counters' bases from before BaseBefore, which hold only what is
+// compacted. Every stored point is in exactly one of them.
 func (s *Store) Read(ctx context.Context, r ReadRequest) (sel Selection, err error) {
-	if len(r.IDs) == 0 {
+	if len(r.IDs)+len(r.Sketches) == 0 {
 		return Selection{Bases: map[int64]Base{}}, nil
 	}
 	slices.Sort(r.IDs)
-	shards := shardsOf(r.IDs)
+	slices.Sort(r.Sketches)
 	err = s.read(ctx, "read points", func(ctx context.Context, tx *sql.Tx) error {
 		sel = Selection{Bases: map[int64]Base{}}
-		gens, err := s.generations(ctx, tx, shards, floorHour(r.From), floorHour(r.To))
+		return s.selectPoints(ctx, tx, r, &sel)
+	})
+	return sel, err
+}
+
+func (s *Store) selectPoints(ctx context.Context, tx *sql.Tx, r ReadRequest, sel *Selection) error {
+	f, err := s.floors(ctx, tx, "")
+	if err != nil {
+		return err
+	}
+	all := slices.Concat(r.IDs, r.Sketches)
+	slices.Sort(all)
+	if sel.Blocks, err = s.blocks(ctx, tx, shardsOf(all), r.Held); err != nil {
+		return err
+	}
+	if len(r.IDs) > 0 {
+		sel.Spans = plan(r.From, r.To, r.Step, tierPoints, f)
+		if err := s.readSpans(ctx, tx, r.IDs, sel.Spans, []tier{tierPoints}, sel); err != nil {
+			return err
+		}
+	}
+	if len(r.Sketches) > 0 {
+		sel.SketchSpans = plan(r.From, r.To, r.Step, tierSketches, f)
+		if err := s.readSpans(ctx, tx, r.Sketches, sel.SketchSpans, sketchTiers, sel); err != nil {
+			return err
+		}
+	}
+	return s.bases(ctx, tx, r, sel.Bases)
+}
+
+// sketchTiers are where ten-second sketches stand: a store that was made before
+// they had a tier of their own has some among the points.
+var sketchTiers = []tier{tierSketches, tierPoints}
+
+func (s *Store) readSpans(ctx context.Context, tx *sql.Tx, ids []int64, spans []Span, fine []tier, sel *Selection) error {
+	for _, span := range spans {
+		if err := s.readSpan(ctx, tx, ids, span, fine, sel); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readSpan reads a span's own tier, and of the ten-second chunks those that the
+// tier does not hold yet.
+func (s *Store) readSpan(ctx context.Context, tx *sql.Tx, ids []int64, span Span, fine []tier, sel *Selection) error {
+	shards := shardsOf(ids)
+	want, err := s.generations(ctx, tx, shards, span, heldBy[span.Width])
+	if err != nil {
+		return err
+	}
+	for _, t := range fine {
+		if err := s.readChunks(ctx, tx, t, ids, span, want, sel); err != nil {
+			return err
+		}
+	}
+	switch span.Width {
+	case minuteMillis:
+		days, err := s.minuteDays(ctx, tx, shards, span)
 		if err != nil {
 			return err
 		}
-		if sel.Blocks, err = s.blocks(ctx, tx, shards, r.Held); err != nil {
-			return err
-		}
-		if sel.Chunks, err = s.chunks(ctx, tx, r, gens); err != nil {
-			return err
-		}
-		return s.bases(ctx, tx, r, sel.Bases)
-	})
-	return sel, err
+		return s.readChunks(ctx, tx, tierMinutes, ids, span, days, sel)
+	case hourMillis:
+		return s.readRollups(ctx, tx, tierHours, ids, span, func(p block.Point) { sel.Rollups = append(sel.Rollups, p) })
+	}
+	return nil
+}
+
+func (s *Store) readChunks(ctx context.Context, tx *sql.Tx, t tier, ids []int64, span Span, want generations, sel *Selection) error {
+	list, err := s.chunks(ctx, tx, t, ids, want)
+	for i := range list {
+		list[i].Span = span
+	}
+	sel.Chunks = append(sel.Chunks, list...)
+	return err
 }
 
 func shardsOf(ids []int64) (shards []int64) {
@@ -108,17 +182,47 @@ func shardHourOf(series, start int64) shardHour {
 	return shardHour{series / block.ShardSize, floorHour(start)}
 }
 
-// generations returns how many generations of chunks are valid.
-func (s *Store) generations(ctx context.Context, tx *sql.Tx, shards []int64, from, to int64) (map[shardHour]int64, error) {
-	gens := map[shardHour]int64{}
+// shardStart names the chunks of a shard that begin at one time.
+type shardStart struct{ shard, start int64 }
+
+// generations are the ones that are wanted, and valid, of chunks.
+type generations map[shardStart]genRange
+
+// genRange holds generations from the first up to, and without, the last.
+type genRange struct{ from, to int64 }
+
+// bounds returns the first and the last start.
+func (g generations) bounds() (first, last int64) {
+	first, last = math.MaxInt64, math.MinInt64
+	for k := range g {
+		first, last = min(first, k.start), max(last, k.start)
+	}
+	return first, last
+}
+
+// has tells whether a chunk is wanted. What is not marked is half-written by a
+// compaction that was killed.
+func (g generations) has(c Chunk) bool {
+	r := g[shardStart{c.Series / block.ShardSize, c.Start}]
+	return c.Gen >= r.from && c.Gen < r.to
+}
+
+// heldBy names the column that counts the generations of an hour which the tier
+// of a width holds already.
+var heldBy = map[int64]string{0: "0", minuteMillis: "minuted", hourMillis: "rolled"}
+
+// generations returns the generations of the span's hours from held on.
+func (s *Store) generations(ctx context.Context, tx *sql.Tx, shards []int64, span Span, held string) (generations, error) {
+	want := generations{}
 	err := s.each(ctx, tx, func(rows *sql.Rows) error {
-		var k shardHour
-		var n int64
-		err := rows.Scan(&k.shard, &k.hour, &n)
-		gens[k] = n
+		var shard, hour int64
+		var r genRange
+		err := rows.Scan(&shard, &hour, &r.from, &r.to)
+		want[shardStart{shard, hour * hourMillis}] = r
 		return err
-	}, "SELECT shard, hour, gens FROM compaction WHERE shard "+s.db.InInts(1)+" AND hour >= $2 AND hour <= $3", s.db.IntsArg(shards), from, to)
-	return gens, err
+	}, "SELECT shard, hour, "+held+", gens FROM compaction WHERE shard "+s.db.InInts(1)+" AND hour >= $2 AND hour <= $3 AND "+held+" < gens",
+		s.db.IntsArg(shards), floorHour(span.From), floorHour(span.To))
+	return want, err
 }
 
 // blocks reads which blocks there are, and the bytes of those not held.
@@ -194,25 +298,26 @@ func (s *Store) Blocks(ctx context.Context, from, to int64) (list []StoredBlock,
 	return list, err
 }
 
-func (s *Store) chunks(ctx context.Context, tx *sql.Tx, r ReadRequest, gens map[shardHour]int64) (list []Chunk, err error) {
-	if len(gens) == 0 {
+// chunks reads what is wanted of one tier.
+func (s *Store) chunks(ctx context.Context, tx *sql.Tx, t tier, ids []int64, want generations) (list []Chunk, err error) {
+	if len(want) == 0 {
 		return nil, nil
 	}
-	first, last := floorHour(r.From)*hourMillis, floorHour(r.To)*hourMillis
-	if s.db.Name == dialect.SQLite {
-		list, err = s.files.read(ctx, r.IDs, first, last, gens)
-	} else {
-		err = s.each(ctx, tx, func(rows *sql.Rows) error {
-			var c Chunk
-			err := rows.Scan(&c.Series, &c.Start, &c.Gen, &c.Data)
-			list = append(list, c)
-			return err
-		}, "SELECT series_id, start_ts, gen, data FROM chunk_10s WHERE series_id "+s.db.InInts(1)+" AND start_ts >= $2 AND start_ts <= $3", r.IDs, first, last)
+	first, last := want.bounds()
+	if s.files != nil {
+		return s.files.read(ctx, t, ids, first, last, want)
 	}
-	// What is not marked is half-written by a compaction that was killed.
-	return slices.DeleteFunc(list, func(c Chunk) bool {
-		return c.Gen >= gens[shardHourOf(c.Series, c.Start)]
-	}), err
+	err = s.each(ctx, tx, func(rows *sql.Rows) error {
+		var c Chunk
+		if err := rows.Scan(&c.Series, &c.Start, &c.Gen, &c.Data); err != nil {
+			return err
+		}
+		if want.has(c) {
+			list = append(list, c)
+		}
+		return nil
+	}, "SELECT series_id, start_ts, gen, data FROM "+t.name+" WHERE series_id "+s.db.InInts(1)+" AND start_ts >= $2 AND start_ts <= $3", s.db.IntsArg(ids), first, last)
+	return list, err
 }
 
 func (s *Store) bases(ctx context.Context, tx *sql.Tx, r ReadRequest, bases map[int64]Base) error {

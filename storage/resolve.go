@@ -25,7 +25,7 @@ var keyHash = series.Sum
 // same for every daemon on the store. Keys whose hashes collide are told apart
 // by the whole key.
 func (s *Store) Resolve(ctx context.Context, keys [][]byte) ([]int64, error) {
-	r := &resolution{store: s, hashes: make([][]byte, len(keys)), ids: map[string]int64{}}
+	r := &resolution{store: s, hashes: make([][]byte, len(keys)), ids: map[string]int64{}, next: map[string]int64{}}
 	for i, k := range keys {
 		h := keyHash(k)
 		r.hashes[i] = h[:]
@@ -48,6 +48,7 @@ type resolution struct {
 	store  *Store
 	hashes [][]byte
 	ids    map[string]int64
+	next   map[string]int64 // ordinal of the next key of a hash, where it has one
 }
 
 func (r *resolution) lookup(ctx context.Context, tx *sql.Tx, keys [][]byte) error {
@@ -56,16 +57,17 @@ func (r *resolution) lookup(ctx context.Context, tx *sql.Tx, keys [][]byte) erro
 	for from := 0; from < len(keys); from += step {
 		to := min(from+step, len(keys))
 		body, args := db.Rows([]dialect.Column{{Name: "h", Values: r.hashes[from:to]}})
-		query := "WITH wanted(h) AS (" + body + ") SELECT series.id, series.key FROM wanted JOIN series ON series.key_hash = wanted.h"
+		query := "WITH wanted(h) AS (" + body + ") SELECT series.id, series.key, series.key_hash, series.ordinal FROM wanted JOIN series ON series.key_hash = wanted.h"
 		rows, err := tx.QueryContext(ctx, query, args...)
 		if err != nil {
 			return err
 		}
 		err = scanAll(rows, func() error {
-			var id int64
-			var key []byte
-			err := rows.Scan(&id, &key)
+			var id, ordinal int64
+			var key, hash []byte
+			err := rows.Scan(&id, &key, &hash, &ordinal)
 			r.ids[string(key)] = id
+			r.next[string(hash)] = max(r.next[string(hash)], ordinal+1)
 			return err
 		})
 		if err != nil {
@@ -223,12 +225,14 @@ func (a *allotment) save(ctx context.Context, tx *sql.Tx, s *Store) error {
 
 func (r *resolution) insert(ctx context.Context, tx *sql.Tx, keys [][]byte, missing []int, parsed []series.Key, a *allotment) error {
 	n := len(missing)
-	ids, hashes, raw := make([]int64, n), make([][]byte, n), make([][]byte, n)
+	ids, ordinals, hashes, raw := make([]int64, n), make([]int64, n), make([][]byte, n), make([][]byte, n)
 	names, types, tags := make([]string, n), make([]string, n), make([]string, n)
 	for i, m := range missing {
 		k := parsed[i]
 		ids[i], hashes[i], raw[i] = a.id(k.Name), r.hashes[m], keys[m]
 		names[i], types[i] = k.Name, k.Type.String()
+		ordinals[i] = r.next[string(r.hashes[m])]
+		r.next[string(r.hashes[m])]++
 		text, err := tagsJSON(k.Tags)
 		if err != nil {
 			return err
@@ -236,8 +240,8 @@ func (r *resolution) insert(ctx context.Context, tx *sql.Tx, keys [][]byte, miss
 		tags[i] = text
 		r.ids[string(keys[m])] = ids[i]
 	}
-	return r.store.insert(ctx, tx, "INSERT INTO series (id, key_hash, key, name, type, tags)", []dialect.Column{
-		{Name: "id", Values: ids}, {Name: "key_hash", Values: hashes}, {Name: "key", Values: raw},
+	return r.store.insert(ctx, tx, "INSERT INTO series (id, key_hash, ordinal, key, name, type, tags)", []dialect.Column{
+		{Name: "id", Values: ids}, {Name: "key_hash", Values: hashes}, {Name: "ordinal", Values: ordinals}, {Name: "key", Values: raw},
 		{Name: "name", Values: names}, {Name: "type", Values: types}, {Name: "tags", Values: tags, JSON: true},
 	}, "")
 }

@@ -14,6 +14,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/nexusctl/storage/dialect"
@@ -47,7 +49,14 @@ type Store struct {
 	db      *dialect.Database
 	id      string
 	timeout time.Duration
-	files   *chunkFiles // SQLite's day files; nil on Postgres
+	files   *chunkFiles // SQLite's files of chunks; nil on Postgres
+
+	// work keeps the periodic jobs of this process from one another. Those of
+	// other processes are kept apart by the database: Postgres has locks, and an
+	// SQLite store is one daemon's.
+	work sync.Mutex
+	// people are the series that have rows by the minute.
+	people atomic.Pointer[[]int64]
 }
 
 const defaultTimeout = 30 * time.Second
@@ -142,9 +151,13 @@ const (
 
 // write runs f in a transaction, again where others were in the way.
 func (s *Store) write(ctx context.Context, what string, f func(ctx context.Context, tx *sql.Tx) error) error {
+	return s.retry(ctx, what, func() error { return s.transact(ctx, s.db.Write, nil, f) })
+}
+
+func (s *Store) retry(ctx context.Context, what string, transact func() error) error {
 	var err error
 	for try := range busyTries {
-		err = s.transact(ctx, s.db.Write, nil, f)
+		err = transact()
 		if err == nil || s.db.Classify(err) != dialect.Busy {
 			break
 		}
@@ -155,6 +168,17 @@ func (s *Store) write(ctx context.Context, what string, f func(ctx context.Conte
 		}
 	}
 	return s.wrap(what, err)
+}
+
+// writeParts is write for what goes into partitions that f makes sure of. One
+// that another daemon drops in between is made again.
+func (s *Store) writeParts(ctx context.Context, what string, f func(ctx context.Context, tx *sql.Tx) error) error {
+	err := s.write(ctx, what, f)
+	if s.db.Classify(err) == dialect.NoPartition {
+		s.db.Partitions.Forget()
+		err = s.write(ctx, what, f)
+	}
+	return err
 }
 
 // read runs f in a transaction that sees one snapshot.

@@ -57,6 +57,7 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			benchCommand(),
 			tortureCommand(),
 			migrateCommand(),
+			storageCommand(),
 			logCommand(),
 			deadLetterCommand(),
 			configCommand(),

@@ -42,6 +42,7 @@ Examples:
 			Action:      func(c *cli.Context) error { return runBench(c, b.name) },
 		})
 	}
+	c.Subcommands = append(c.Subcommands, benchStorageCommand())
 	return c
 }
 

@@ -28,18 +28,19 @@ Examples:
    nexusctl query metric.name
    nexusctl query 'sum by (env) (rate(http_requests_total[1m]))'
    nexusctl query 'histogram_quantile(0.95, request_time)' -o json
-   nexusctl query queue.depth --from -1h --step 1m`,
-		Flags: []cli.Flag{
+   nexusctl query queue.depth --from -1h --step 1m
+   nexusctl query queue.depth --from -24h --sql | psql nexus`,
+		Flags: append(sqlFlags(),
 			serverFlag(), outputFlag(),
 			&cli.StringFlag{Name: "from", Usage: "start of a range: `TIME` as RFC 3339, Unix seconds, or back from now, such as -1h"},
 			&cli.StringFlag{Name: "to", Usage: "end of a range, `TIME`; default now"},
 			&cli.DurationFlag{Name: "step", Usage: "step of a range", Value: 10 * time.Second},
-		},
-		Action: asking(query),
+		),
+		Action: queryOrSQL,
 	}
 }
 
-func query(ctx context.Context, c *cli.Context, h *client.HTTP) (answer, error) {
+func promQuery(ctx context.Context, c *cli.Context, h *client.HTTP) (answer, error) {
 	if c.NArg() != 1 {
 		return answer{}, usage("query takes one expression; quote it where it holds spaces")
 	}

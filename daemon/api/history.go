@@ -38,7 +38,7 @@ func (s *Server) historyRange(w http.ResponseWriter, r *http.Request, from, to t
 		s.problem(w, r, *p)
 		return
 	}
-	list, ok := s.named(w, r, from.UnixMilli(), to.UnixMilli())
+	list, ok := s.named(w, r, from.UnixMilli(), to.UnixMilli(), step.Milliseconds())
 	if !ok {
 		return
 	}

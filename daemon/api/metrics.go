@@ -121,8 +121,9 @@ func intParam(r *http.Request, name string, otherwise, low, high int) (int, *api
 }
 
 // named reads the series of the metric that the path names; it answers itself
-// where there is none.
-func (s *Server) named(w http.ResponseWriter, r *http.Request, from, to int64) ([]query.Series, bool) {
+// where there is none. One value a step, milliseconds, is what will be shown; 0
+// is as gathered.
+func (s *Server) named(w http.ResponseWriter, r *http.Request, from, to, step int64) ([]query.Series, bool) {
 	name := r.PathValue("name")
 	if name == "" || len(name) > maxName {
 		s.problem(w, r, bad("name", "is empty or longer than 1024 bytes", "Name a metric."))
@@ -133,7 +134,7 @@ func (s *Server) named(w http.ResponseWriter, r *http.Request, from, to int64) (
 		s.problem(w, r, bad("name", err.Error(), "Name a metric."))
 		return nil, false
 	}
-	list, err := s.opts.Reader.Select(r.Context(), []series.Matcher{m}, from, to)
+	list, err := s.opts.Reader.SelectStep(r.Context(), []series.Matcher{m}, from, to, step)
 	if err != nil {
 		s.fail(w, r, err)
 		return nil, false
@@ -150,7 +151,7 @@ const recent = 60 * 60 * 1000
 
 func (s *Server) getMetric(w http.ResponseWriter, r *http.Request) {
 	now := s.opts.Now().UnixMilli()
-	list, ok := s.named(w, r, now-recent, now)
+	list, ok := s.named(w, r, now-recent, now, 0)
 	if !ok {
 		return
 	}

@@ -110,6 +110,13 @@ type Storage struct {
 	MaxConnections int      `toml:"max_connections"`
 	Timeout        Duration `toml:"timeout"`
 	HeadBytes      Size     `toml:"head_bytes" live:"yes"`
+
+	Retention10s           Duration `toml:"retention_10s" live:"yes"`
+	Retention10sHistograms Duration `toml:"retention_10s_histograms" live:"yes"`
+	Retention1m            Duration `toml:"retention_1m" live:"yes"`
+	Retention1h            Duration `toml:"retention_1h" live:"yes"`
+	SQLSeries              int      `toml:"sql_series" live:"yes"`
+	SQLNames               string   `toml:"sql_names" live:"yes"` // behind commas; empty: any
 }
 
 // Log is what the daemon says.
@@ -124,6 +131,8 @@ type Tracing struct {
 	Protocol string `toml:"protocol"`
 	Sample   Ratio  `toml:"sample" live:"yes"`
 }
+
+const day = 24 * time.Hour
 
 // Default returns the settings with which the daemon runs without any file.
 func Default() Config {
@@ -142,6 +151,8 @@ func Default() Config {
 		WAL:       WAL{Record: "all", Sync: "interval", Interval: Duration(100 * time.Millisecond), SegmentSize: 64 << 20},
 		Storage: Storage{
 			URL: "sqlite:nexus.db", MaxConnections: 8, Timeout: Duration(30 * time.Second), HeadBytes: 256 << 20,
+			Retention10s: Duration(7 * day), Retention10sHistograms: Duration(2 * day), Retention1m: Duration(90 * day), Retention1h: Duration(3 * 365 * day),
+			SQLSeries: 1000,
 		},
 		Log:     Log{Level: "info", Format: "auto"},
 		Tracing: Tracing{Protocol: "grpc", Sample: 0.01},

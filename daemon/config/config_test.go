@@ -169,6 +169,8 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 		"aggregate.resolution": "5s", "aggregate.schema": "7", "aggregate.idle": "7m",
 		"wal.record": "acked", "wal.sync": "never", "wal.interval": "7ms", "wal.segment_size": "7MiB",
 		"storage.url": "sqlite:x", "storage.password": "x", "storage.max_connections": "7", "storage.timeout": "7s", "storage.head_bytes": "7B",
+		"storage.retention_10s": "8d", "storage.retention_10s_histograms": "3d", "storage.retention_1m": "91d", "storage.retention_1h": "1100d",
+		"storage.sql_series": "7", "storage.sql_names": "http.*, queue.depth",
 		"log.level": "debug", "log.format": "json",
 		"tracing.endpoint": "http://localhost:4317", "tracing.protocol": "http", "tracing.sample": "0.7",
 	}

@@ -125,6 +125,12 @@ var bounds = []struct {
 	{"storage.max_connections", []string{"2", "1000"}, []string{"1", "1001"}},
 	{"storage.timeout", []string{"100ms", "1h"}, []string{"99ms", "2h"}},
 	{"storage.head_bytes", []string{"0B", "1024GiB"}, nil},
+	{"storage.retention_10s", []string{"24h", "90d"}, []string{"23h", "91d"}},
+	{"storage.retention_10s_histograms", []string{"1d", "90d"}, []string{"23h", "91d"}},
+	{"storage.retention_1m", []string{"7d", "1095d"}, []string{"876001h", "6d", "1096d"}},
+	{"storage.retention_1h", []string{"90d", "36500d"}, []string{"876001h", "89d"}},
+	{"storage.sql_series", []string{"0", "100000"}, []string{"-1", "100001"}},
+	{"storage.sql_names", []string{"", "http.*", "a,b"}, nil},
 	{"log.level", []string{"debug", "info", "warn", "error", "INFO", "info,storage=debug"}, []string{"trace", "info,storag=debug"}},
 	{"log.format", []string{"auto", "text", "json"}, []string{"logfmt"}},
 	{"tracing.endpoint", []string{"http://localhost:4317", "https://collector:4318"}, []string{"localhost:4317", "unix:///x"}},
@@ -166,7 +172,7 @@ func TestEveryFaultAtOnce(t *testing.T) {
 	for key := range flags {
 		n := 0
 		for _, line := range lines {
-			if strings.HasPrefix(line, key) {
+			if strings.HasPrefix(line, key+" ") || strings.HasPrefix(line, key+":") {
 				n++
 			}
 		}

@@ -14,7 +14,7 @@ import (
 // shipped is the settings file at the repository's root.
 const shipped = "../../nexus.toml"
 
-var setting = regexp.MustCompile(`^(#?)([a-z_]+) = `)
+var setting = regexp.MustCompile(`^(#?)([a-z0-9_]+) = `)
 
 // TestShippedFileIsTheDefault runs on the file that ships: it is read strictly
 // and changes nothing.

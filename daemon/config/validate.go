@@ -134,12 +134,23 @@ func (w *WAL) check(c *checks) {
 	c.between("wal.segment_size", int64(w.SegmentSize), 1<<20, 1<<32)
 }
 
+// longest is how long anything may be kept: longer than time goes back.
+const longest = 36_500 * day
+
 func (s *Storage) check(c *checks) {
 	known := strings.HasPrefix(s.URL, "sqlite:") || strings.HasPrefix(s.URL, "postgres://") || strings.HasPrefix(s.URL, "postgresql://")
 	c.check("storage.url", known, "storage.url must begin with sqlite: or postgres://")
 	c.between("storage.max_connections", int64(s.MaxConnections), 2, 1000)
 	c.within("storage.timeout", s.Timeout, 100*time.Millisecond, time.Hour)
 	c.between("storage.head_bytes", int64(s.HeadBytes), 0, 1<<40)
+	c.within("storage.retention_10s", s.Retention10s, day, longest)
+	c.within("storage.retention_10s_histograms", s.Retention10sHistograms, day, longest)
+	c.within("storage.retention_1m", s.Retention1m, day, longest)
+	c.within("storage.retention_1h", s.Retention1h, day, longest)
+	c.check("storage.retention_1m", s.Retention1m >= s.Retention10s, "storage.retention_1m is shorter than storage.retention_10s: the time between would be empty")
+	c.check("storage.retention_1m", s.Retention1m >= s.Retention10sHistograms, "storage.retention_1m is shorter than storage.retention_10s_histograms: the time between would be empty")
+	c.check("storage.retention_1h", s.Retention1h >= s.Retention1m, "storage.retention_1h is shorter than storage.retention_1m: the time between would be empty")
+	c.between("storage.sql_series", int64(s.SQLSeries), 0, 100_000)
 }
 
 func (l *Log) check(c *checks) {

@@ -1,5 +1,6 @@
 // Package maint does the store's periodic work beside the traffic: it
-// compacts the blocks of past hours into chunks.
+// compacts the blocks of past hours into chunks, makes these into points by the
+// minute and by the hour, and gives up what is older than it is to be kept.
 package maint
 
 import (
@@ -37,6 +38,7 @@ type Maintainer struct {
 	backlog Backlog
 	logger  *slog.Logger
 	now     func() time.Time
+	tiers   *tierKeeper // nil: none of that
 }
 
 // New returns a Maintainer that has done nothing yet.
@@ -52,6 +54,7 @@ func (m *Maintainer) Run(ctx context.Context) {
 		if err := m.Compact(ctx); err != nil && ctx.Err() == nil {
 			m.logger.Warn("compaction failed; it will be tried again", "error", err)
 		}
+		m.keepTiers(ctx)
 		select {
 		case <-ctx.Done():
 			return

@@ -31,6 +31,11 @@ func (r *Reader) merge(list []Series, win lane.Window, sel storage.Selection, da
 	if err := r.addChunks(piles, sel.Chunks); err != nil {
 		return err
 	}
+	for _, row := range sel.Rollups {
+		if p := piles[row.Series]; p != nil {
+			p.chunks = append(p.chunks, row)
+		}
+	}
 	if err := r.addBlocks(piles, sel.Blocks, win.Flushed); err != nil {
 		return err
 	}
@@ -43,8 +48,11 @@ func (r *Reader) merge(list []Series, win lane.Window, sel storage.Selection, da
 		if s.local != nil {
 			p.writers[r.writer] = append(p.writers[r.writer], win.Points[s.local.Index]...)
 		}
-		s.Base = sel.Bases[s.ID]
-		s.settle(p.reduce(), day, to)
+		s.Base, s.Spans = sel.Bases[s.ID], sel.Spans
+		if s.sketched() {
+			s.Spans = sel.SketchSpans
+		}
+		s.settle(widen(p.reduce(), s.Spans), day, to)
 	}
 	return nil
 }
@@ -62,7 +70,11 @@ func (r *Reader) addChunks(piles map[int64]*pile, chunks []storage.Chunk) error 
 		if err != nil {
 			return fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
 		}
-		p.chunks = append(p.chunks, points...)
+		for _, pt := range points {
+			if pt.Time >= c.Span.From && pt.Time <= c.Span.To {
+				p.chunks = append(p.chunks, pt)
+			}
+		}
 	}
 	return nil
 }
@@ -132,6 +144,31 @@ func reduce(points []block.Point, merge func(a, b block.Point) block.Point) []bl
 	}
 	return out
 }
+
+// widen merges the points, which come by time, that fall into one bucket of
+// their span: what came late stands beside the bucket that it belongs to. Raw
+// samples stay each its own, and what is older than the first span stays as it
+// is.
+func widen(points []block.Point, spans []storage.Span) (out []block.Point) {
+	for _, s := range spans {
+		if s.Width == 0 {
+			continue
+		}
+		first, _ := slices.BinarySearchFunc(points, s.From, byTime)
+		last, _ := slices.BinarySearchFunc(points, s.To+1, byTime)
+		if first == last || points[first].Kind == block.Raw {
+			continue
+		}
+		out = append(append(out, points[:first]...), block.Fold(points[first:last], s.Width)...)
+		points = points[last:]
+	}
+	if out == nil {
+		return points
+	}
+	return append(out, points...)
+}
+
+func byTime(p block.Point, at int64) int { return cmp.Compare(p.Time, at) }
 
 // settle keeps the points of the range. What lies before it was not compacted
 // yet, so the store's base does not hold it.

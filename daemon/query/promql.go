@@ -85,8 +85,8 @@ func (q *querier) Close() error { return nil }
 
 // Select reads every stored name that the matchers may mean. A metric answers
 // to its PromQL name and to the name as sent.
-func (q *querier) Select(ctx context.Context, sorted bool, _ *promstorage.SelectHints, ms ...*labels.Matcher) promstorage.SeriesSet {
-	list, err := q.read(ctx, ms)
+func (q *querier) Select(ctx context.Context, sorted bool, hints *promstorage.SelectHints, ms ...*labels.Matcher) promstorage.SeriesSet {
+	list, err := q.read(ctx, ms, width(hints))
 	if err != nil {
 		return promstorage.ErrSeriesSet(err)
 	}
@@ -96,7 +96,7 @@ func (q *querier) Select(ctx context.Context, sorted bool, _ *promstorage.Select
 	return &seriesSet{list: list, at: -1}
 }
 
-func (q *querier) read(ctx context.Context, ms []*labels.Matcher) ([]promstorage.Series, error) {
+func (q *querier) read(ctx context.Context, ms []*labels.Matcher, step int64) ([]promstorage.Series, error) {
 	targets, err := q.reader.targets(ctx, ms)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (q *querier) read(ctx context.Context, ms []*labels.Matcher) ([]promstorage
 	line := timeline{step: q.reader.opts.Resolution, idle: q.reader.idle.Load(), now: now, asked: max(q.maxt, q.mint)}
 	var out []promstorage.Series
 	for _, t := range targets {
-		found, err := q.reader.Select(ctx, t.matchers, q.mint, q.maxt)
+		found, err := q.reader.SelectStep(ctx, t.matchers, q.mint, q.maxt, step)
 		if err != nil {
 			return nil, err
 		}

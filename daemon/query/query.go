@@ -19,6 +19,7 @@ import (
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage"
 	"example.com/nexusctl/storage/block"
@@ -79,6 +80,9 @@ type Series struct {
 	// Base is the counter's total, and the total of its negative increments,
 	// before the first point.
 	Base storage.Base
+	// Spans tell how wide the points' buckets are, where they are not as wide
+	// as samples are gathered.
+	Spans []storage.Span
 
 	local *admit.Series
 }
@@ -131,16 +135,22 @@ func (r *Reader) candidates(ms []series.Matcher) []*admit.Series {
 // over which values hold, and to the start of that day, where the running
 // totals of counters have their base.
 func (r *Reader) Select(ctx context.Context, ms []series.Matcher, from, to int64) ([]Series, error) {
+	return r.SelectStep(ctx, ms, from, to, 0)
+}
+
+// SelectStep is Select for an answer of one value a step, milliseconds: where
+// the steps are whole minutes or hours, points as wide as that will do.
+func (r *Reader) SelectStep(ctx context.Context, ms []series.Matcher, from, to, step int64) ([]Series, error) {
 	list, err := r.Find(ctx, ms)
 	if err != nil || len(list) == 0 {
 		return list, err
 	}
-	return list, r.Fill(ctx, list, from, to)
+	return list, r.fill(ctx, list, startOfDay(from-r.idle.Load()), to, step)
 }
 
 // Fill reads the points of series that Find returned.
 func (r *Reader) Fill(ctx context.Context, list []Series, from, to int64) error {
-	return r.fill(ctx, list, startOfDay(from-r.idle.Load()), to)
+	return r.fill(ctx, list, startOfDay(from-r.idle.Load()), to, 0)
 }
 
 // Points returns the matching series with the points whose bucket begins in
@@ -151,18 +161,18 @@ func (r *Reader) Points(ctx context.Context, ms []series.Matcher, from, to int64
 	if err != nil || len(list) == 0 {
 		return list, err
 	}
-	return list, r.fill(ctx, list, from, to)
+	return list, r.fill(ctx, list, from, to, 0)
 }
 
 // fill reads points from day on and what a counter had gathered before it.
-func (r *Reader) fill(ctx context.Context, list []Series, day, to int64) error {
+func (r *Reader) fill(ctx context.Context, list []Series, day, to, step int64) error {
 	win, err := r.window.Window(ctx, locals(list))
 	if err != nil {
 		return fmt.Errorf("read live window: %w", err)
 	}
-	sel, err := r.store.Read(ctx, storage.ReadRequest{
-		IDs: ids(list), From: day, To: to, BaseBefore: day, Held: r.head.Get,
-	})
+	req := storage.ReadRequest{From: day, To: to, Step: step, BaseBefore: day, Held: r.head.Get}
+	req.IDs, req.Sketches = ids(list)
+	sel, err := r.store.Read(ctx, req)
 	if err != nil {
 		return fmt.Errorf("read store: %w", err)
 	}
@@ -179,19 +189,29 @@ func locals(list []Series) []*admit.Series {
 	return l
 }
 
-// ids returns the store's ids. A series may have got its id since it was
-// found: its points were then in the window, which was read later than Find,
-// or in the store, where only the id leads to them.
-func ids(list []Series) (l []int64) {
+// ids returns the store's ids, of series of plain values and of sketches. A
+// series may have got its id since it was found: its points were then in the
+// window, which was read later than Find, or in the store, where only the id
+// leads to them.
+func ids(list []Series) (plain, sketches []int64) {
 	for i := range list {
 		if list[i].ID == 0 && list[i].local != nil {
 			list[i].ID = list[i].local.ID()
 		}
-		if list[i].ID != 0 {
-			l = append(l, list[i].ID)
+		switch {
+		case list[i].ID == 0:
+		case list[i].sketched():
+			sketches = append(sketches, list[i].ID)
+		default:
+			plain = append(plain, list[i].ID)
 		}
 	}
-	return l
+	return plain, sketches
+}
+
+// sketched tells whether the series' points hold sketches.
+func (s *Series) sketched() bool {
+	return s.Key.Type != protocol.Counter && s.Key.Type != protocol.Gauge
 }
 
 const dayMillis = 24 * 60 * 60 * 1000

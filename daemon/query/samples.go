@@ -5,6 +5,7 @@ import (
 
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/histogram"
+	"example.com/nexusctl/storage"
 	"example.com/nexusctl/storage/block"
 )
 
@@ -26,8 +27,13 @@ func stale() float64 { return math.Float64frombits(staleBits) }
 // what is asked for where a client's clock is behind. A series that starts, or
 // comes back after more than idle, gets its old value one step before; one that
 // is silent goes on with its last value for idle, and then ends.
+//
+// Of a bucket by the minute or the hour it is only known when a gauge's last
+// value was seen. So that is where its sample stands, at the end of the step in
+// which it was; and what lies within such a bucket is no silence.
 type timeline struct {
 	step, idle, now, asked int64
+	spans                  []storage.Span
 	out                    []Sample
 }
 
@@ -35,10 +41,25 @@ func (t *timeline) end(p block.Point) int64 {
 	if p.Kind == block.Raw {
 		return p.Time
 	}
-	if end := p.Time + t.step; end <= t.now {
+	start, width := p.Time, t.step
+	if wide := storage.Width(t.spans, p.Time); wide > width {
+		if width = wide; p.Kind == block.Gauge {
+			start, width = max(p.Time, block.Floor(p.LastAt, t.step)), t.step
+		}
+	}
+	if end := start + width; end <= t.now {
 		return end
 	}
-	return max(min(t.now, t.asked), p.Time+1)
+	return max(min(t.now, t.asked), start+1)
+}
+
+// silence returns for how long nothing came between a sample and the point
+// that follows.
+func (t *timeline) silence(last, at int64, p block.Point) int64 {
+	if storage.Width(t.spans, p.Time) > t.step {
+		return p.Time - last
+	}
+	return at - last
 }
 
 // scalars builds the samples of a value that holds until it changes.
@@ -47,7 +68,7 @@ func (t *timeline) scalars(points []block.Point, before float64, known bool, val
 	for _, p := range points {
 		at := t.end(p)
 		switch {
-		case last != math.MinInt64 && at-last <= t.idle:
+		case last != math.MinInt64 && t.silence(last, at, p) <= t.idle:
 			t.fill(last, p.Time, v)
 		case last != math.MinInt64:
 			t.finish(last, v)
@@ -85,6 +106,7 @@ func (t *timeline) finish(last int64, v float64) {
 // samples returns what PromQL sees of a series; decrements asks for a
 // counter's negative increments instead of its total.
 func (s *Series) samples(decrements bool, t timeline) []Sample {
+	t.spans = s.Spans
 	switch {
 	case len(s.Points) == 0 && s.Key.Type != protocol.Counter:
 		return nil

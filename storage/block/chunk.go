@@ -167,6 +167,7 @@ func DecodeChunk(b []byte, base int64, dst []Point) ([]Point, error) {
 		return dst, err
 	}
 	first := len(dst)
+	dst = slices.Grow(dst, k.n)
 	for _, t := range times {
 		dst = append(dst, Point{Time: base + t, Kind: k.kind})
 	}

@@ -31,6 +31,9 @@ type Dialect struct {
 	// ForUpdate ends a SELECT whose rows the transaction will change. SQLite
 	// needs none: its writing transactions exclude one another.
 	ForUpdate string
+	// ForShare ends a SELECT whose rows nobody may change before the
+	// transaction ends.
+	ForShare string
 	// MaxRows bounds the rows of one batch statement, given its columns.
 	MaxRows func(columns int) int
 	// CompactShards is how many shards one transaction of a compaction
@@ -74,7 +77,8 @@ func (d *Dialect) Classify(err error) Class {
 func (d *Dialect) Scrub(message string) string { return scrub(message, d.secret) }
 
 // Column is one column of a batch. Values is a []int64, []float64, []string or
-// [][]byte. JSON says that the strings are JSON documents.
+// [][]byte, or, with nil for NULL, a []*int64 or []*float64. JSON says that the
+// strings are JSON documents.
 type Column struct {
 	Name   string
 	Values any
@@ -92,6 +96,10 @@ func (c Column) Len() int {
 		return len(v)
 	case [][]byte:
 		return len(v)
+	case []*int64:
+		return len(v)
+	case []*float64:
+		return len(v)
 	}
 	panic(fmt.Sprintf("column %s: values of type %T", c.Name, c.Values))
 }
@@ -107,6 +115,10 @@ func (c Column) Slice(from, to int) Column {
 		c.Values = v[from:to]
 	case [][]byte:
 		c.Values = v[from:to]
+	case []*int64:
+		c.Values = v[from:to]
+	case []*float64:
+		c.Values = v[from:to]
 	}
 	return c
 }
@@ -120,6 +132,10 @@ func (c Column) at(row int) any {
 	case []string:
 		return v[row]
 	case [][]byte:
+		return v[row]
+	case []*int64:
+		return v[row]
+	case []*float64:
 		return v[row]
 	}
 	return nil

@@ -40,7 +40,7 @@ func TestPath(t *testing.T) {
 
 func TestChunkFile(t *testing.T) {
 	for day, want := range map[int64]string{0: "chunks-1970-01-01.db", 19_723: "chunks-2024-01-01.db", 20_416: "chunks-2025-11-24.db"} {
-		if got := ChunkFile("/data/nexus.db", day); got != "/data/"+want {
+		if got := ChunkFile("/data/nexus.db", "chunks", day); got != "/data/"+want {
 			t.Errorf("day %d is in %s, want %s beside the database", day, got, want)
 		}
 	}

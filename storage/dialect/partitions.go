@@ -168,14 +168,8 @@ func dropEmpty(ctx context.Context, db *sql.DB, table, name string) (bool, error
 		return false, err
 	}
 	defer tx.Rollback()
-	for _, q := range []string{
-		"SET LOCAL lock_timeout = '200ms'",
-		lockPartitions,
-		fmt.Sprintf("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", table),
-	} {
-		if _, err := tx.ExecContext(ctx, q); err != nil {
-			return false, err
-		}
+	if err := lockTable(ctx, tx, table); err != nil {
+		return false, err
 	}
 	if err := tx.QueryRowContext(ctx, look).Scan(&empty); err != nil || !empty {
 		return false, ignoreGone(err)
@@ -184,6 +178,77 @@ func dropEmpty(ctx context.Context, db *sql.DB, table, name string) (bool, error
 		return false, err
 	}
 	return true, tx.Commit()
+}
+
+// Dropper drops partition n by calling drop, in a transaction in which nobody
+// else reads or writes the table. An error of it keeps the partition.
+type Dropper func(ctx context.Context, tx *sql.Tx, n int64, drop func() error) error
+
+// Drop has the partitions of table before n dropped, and returns how many were.
+// As with DropEmpty, one that others use just then, and one that the dropper
+// keeps, is left for the next time.
+func (p *Partitions) Drop(ctx context.Context, db *sql.DB, table string, n int64, dropper Dropper) (dropped int, err error) {
+	if p == nil {
+		return 0, nil
+	}
+	names, err := partitionsBefore(ctx, db, table, n)
+	if err != nil {
+		return 0, fmt.Errorf("list partitions of %s: %w", table, err)
+	}
+	defer p.Forget()
+	for _, name := range names {
+		err := dropWhole(ctx, db, table, name, dropper)
+		var e *pgconn.PgError
+		switch {
+		case err == nil:
+			dropped++
+		case errors.As(err, &e) && e.Code != "55P03" && e.Code != "40P01":
+			return dropped, fmt.Errorf("drop partition %s: %w", name, err)
+		case ctx.Err() != nil:
+			return dropped, ctx.Err()
+		default:
+			p.log.Debug("a partition stays for now", "partition", name, "reason", err)
+		}
+	}
+	return dropped, nil
+}
+
+func dropWhole(ctx context.Context, db *sql.DB, table, name string, dropper Dropper) error {
+	n, err := strconv.ParseInt(strings.TrimPrefix(name, table+"_"), 10, 64)
+	if err != nil {
+		return err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if err := lockTable(ctx, tx, table); err != nil {
+		return err
+	}
+	err = dropper(ctx, tx, n, func() error {
+		_, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// lockTable keeps everybody from a partitioned table, but waits only shortly to
+// be let in: every new query waits behind who waits.
+func lockTable(ctx context.Context, tx *sql.Tx, table string) error {
+	for _, q := range []string{
+		"SET LOCAL lock_timeout = '200ms'",
+		lockPartitions,
+		fmt.Sprintf("LOCK TABLE %s IN ACCESS EXCLUSIVE MODE", table),
+	} {
+		if _, err := tx.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ignoreGone passes over a partition that another daemon has dropped.

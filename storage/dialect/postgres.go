@@ -62,6 +62,7 @@ func newPostgresDialect(password string) *Dialect {
 	return &Dialect{
 		Name:          Postgres,
 		ForUpdate:     " FOR UPDATE",
+		ForShare:      " FOR SHARE",
 		MaxRows:       func(int) int { return 20_000 },
 		CompactShards: 1,
 		placeholders:  func(q string) string { return q },
@@ -87,9 +88,9 @@ func unnestRows(cols []Column) (string, []any) {
 
 func arrayType(c Column) string {
 	switch c.Values.(type) {
-	case []int64:
+	case []int64, []*int64:
 		return "bigint[]"
-	case []float64:
+	case []float64, []*float64:
 		return "double precision[]"
 	case [][]byte:
 		return "bytea[]"

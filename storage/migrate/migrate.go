@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/gofrs/flock"
@@ -141,11 +140,7 @@ func (m *Migrator) identify(ctx context.Context) error {
 // Down takes back the newest applied migration.
 func (m *Migrator) Down(ctx context.Context) ([]Step, error) {
 	return m.run(ctx, func() ([]*goose.MigrationResult, error) {
-		v, err := m.provider.GetDBVersion(ctx)
-		if err == nil && v == 1 { // later ones leave the chunks where they are
-			err = m.removeChunkFiles(ctx)
-		}
-		if err != nil {
+		if err := m.removeFiles(ctx, false); err != nil {
 			return nil, err
 		}
 		r, err := m.provider.Down(ctx)
@@ -159,7 +154,7 @@ func (m *Migrator) Down(ctx context.Context) ([]Step, error) {
 // DownToNothing takes back every migration: all data goes.
 func (m *Migrator) DownToNothing(ctx context.Context) ([]Step, error) {
 	return m.run(ctx, func() ([]*goose.MigrationResult, error) {
-		if err := m.removeChunkFiles(ctx); err != nil {
+		if err := m.removeFiles(ctx, true); err != nil {
 			return nil, err
 		}
 		return m.provider.DownTo(ctx, 0)
@@ -201,30 +196,41 @@ func (m *Migrator) run(ctx context.Context, f func() ([]*goose.MigrationResult, 
 	return steps, m.wrap("migrate", err)
 }
 
-// removeChunkFiles removes the day files that the database lists, and nothing
-// else.
-func (m *Migrator) removeChunkFiles(ctx context.Context) error {
+// tiersVersion is the migration that brought further kinds of chunk files.
+const tiersVersion = 2
+
+// removeFiles removes the files of chunks that belong to the newest migration,
+// or to all, and that the database lists; no other file.
+func (m *Migrator) removeFiles(ctx context.Context, all bool) error {
 	if m.db.Name != dialect.SQLite {
 		return nil
 	}
-	if v, err := m.provider.GetDBVersion(ctx); err != nil || v == 0 {
+	v, err := m.provider.GetDBVersion(ctx)
+	if err != nil || v == 0 {
 		return err
 	}
-	rows, err := m.db.Write.QueryContext(ctx, "SELECT day FROM chunk_file")
+	query := "SELECT 'chunks', day FROM chunk_file"
+	switch {
+	case v > tiersVersion && !all:
+		return nil
+	case v >= tiersVersion && all:
+		query = "SELECT kind, day FROM chunk_file"
+	case v == tiersVersion:
+		query = "SELECT kind, day FROM chunk_file WHERE kind <> 'chunks'"
+	}
+	rows, err := m.db.Write.QueryContext(ctx, query)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
+		var kind string
 		var day int64
-		if err := rows.Scan(&day); err != nil {
+		if err := rows.Scan(&kind, &day); err != nil {
 			return err
 		}
-		path := dialect.ChunkFile(m.db.Path, day)
-		for _, suffix := range []string{"", "-wal", "-shm"} {
-			if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
+		if err := dialect.RemoveFile(dialect.ChunkFile(m.db.Path, kind, day)); err != nil {
+			return err
 		}
 	}
 	return rows.Err()

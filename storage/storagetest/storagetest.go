@@ -39,6 +39,7 @@ func Run(t *testing.T, open Open) {
 		"names are looked up at the commit":       testRenamed,
 		"dead units are revived":                  testRevived,
 		"events are kept, listed and dropped":     testEvents,
+		"every tier agrees with a list":           testTiers,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}

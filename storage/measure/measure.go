@@ -1,0 +1,214 @@
+package measure
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/block"
+)
+
+const (
+	second = 1000 // milliseconds
+	minute = 60 * second
+	hour   = 60 * minute
+	day    = 24 * hour
+)
+
+// Result is one figure, or several of one thing. Zero is what was not measured.
+type Result struct {
+	Name           string  `json:"name"`
+	Ops            int64   `json:"ops"`
+	P50            float64 `json:"p50_ms,omitempty"`
+	P95            float64 `json:"p95_ms,omitempty"`
+	PerSecond      float64 `json:"per_second,omitempty"`
+	CPUSPerMillion float64 `json:"cpu_s_per_million,omitempty"` // points; client and server
+	Bytes          int64   `json:"bytes,omitempty"`
+	BytesPerPoint  float64 `json:"bytes_per_point,omitempty"` // of ten seconds
+	BytesPerValue  float64 `json:"bytes_per_value,omitempty"` // that differs within its point
+}
+
+// Options say what is measured.
+type Options struct {
+	Mix     Mix
+	Series  int
+	Hours   int            // of points, compacted and rolled up
+	Flushes int            // that are timed one by one; 0: only the hours
+	Step    int64          // between two points of a series, milliseconds
+	CPU     func() float64 // seconds used so far, by whoever is to be counted
+	Tell    func(format string, args ...any)
+}
+
+// writer names the log of what is written.
+const writer = "measure"
+
+// run is one measurement on one store.
+type run struct {
+	Options
+	store *storage.Store
+	set   *set
+	now   int64
+	seq   uint64
+}
+
+// Run measures an empty store.
+func Run(ctx context.Context, s *storage.Store, o Options) ([]Result, error) {
+	r := &run{Options: o, store: s, set: newSet(o.Mix, o.Series)}
+	r.now = time.Now().UnixMilli()/day*day - int64((o.Hours+23)/24)*day
+	ids, err := s.Resolve(ctx, r.set.keys())
+	if err != nil {
+		return nil, err
+	}
+	r.set.sort(ids)
+	if o.Flushes > 0 {
+		return r.flushes(ctx)
+	}
+	return r.hours(ctx)
+}
+
+// flushes times durable flushes, whose blocks were encoded before.
+func (r *run) flushes(ctx context.Context) ([]Result, error) {
+	var took []float64
+	for range r.Flushes {
+		d, err := r.flush(ctx)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, d.Seconds()*1000)
+	}
+	return []Result{{Name: fmt.Sprintf("flush of %d series", r.Series), Ops: int64(r.Flushes), P50: quantile(took, 0.5), P95: quantile(took, 0.95)}}, nil
+}
+
+// flush stores one bucket and returns how long the store took.
+func (r *run) flush(ctx context.Context) (time.Duration, error) {
+	f := storage.Flush{Writer: writer, From: r.seq, To: r.seq + 1, Seq: r.seq + 1, Hour: r.now / hour}
+	for _, b := range r.set.bucket(r.now) {
+		f.Blocks = append(f.Blocks, storage.Block{Shard: b.shard, Data: b.data})
+	}
+	began := time.Now()
+	_, err := r.store.Commit(ctx, f)
+	r.seq++
+	r.now += r.Step
+	return time.Since(began), err
+}
+
+// hours stores hours of points, compacts each as it ends, and reads.
+func (r *run) hours(ctx context.Context) ([]Result, error) {
+	before, err := r.store.Sizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cpu := r.CPU()
+	began := time.Now()
+	first := r.now
+	for h := range r.Hours {
+		for end := r.now + hour; r.now < end; {
+			if _, err := r.flush(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if _, err := r.store.Compact(ctx, r.now/hour); err != nil {
+			return nil, err
+		}
+		r.Tell("hour %d of %d, after %s", h+1, r.Hours, time.Since(began).Round(time.Second))
+	}
+	if _, err := r.store.RollDays(ctx, r.now/day); err != nil {
+		return nil, err
+	}
+	used := r.CPU() - cpu
+	cost := Result{Name: "store, compact, roll up; making points and blocks with it", Ops: r.set.points,
+		PerSecond: float64(r.set.points) / time.Since(began).Seconds(), CPUSPerMillion: used / float64(r.set.points) * 1e6}
+	results := []Result{cost}
+	sizes, err := r.sizes(ctx, before)
+	if err != nil {
+		return nil, err
+	}
+	reads, err := r.reads(ctx, first)
+	return append(append(results, sizes...), reads...), err
+}
+
+// sizes tells what each part takes of a ten-second point and of a value.
+func (r *run) sizes(ctx context.Context, before storage.Sizes) (list []Result, err error) {
+	z, err := r.store.Sizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	had := map[string]int64{}
+	for _, p := range before.Parts {
+		had[p.Name] = p.Bytes
+	}
+	for _, p := range append(z.Parts, storage.Size{Name: "all", Bytes: z.Total - before.Total}) {
+		n := p.Bytes - had[p.Name]
+		list = append(list, Result{Name: "size of " + p.Name, Ops: r.set.points, Bytes: n,
+			BytesPerPoint: float64(n) / float64(r.set.points), BytesPerValue: float64(n) / float64(r.set.distinct)})
+	}
+	return list, nil
+}
+
+// readTries is how many series each kind of read is asked for.
+const readTries = 200
+
+// reads times reads of one series, decoded into points.
+func (r *run) reads(ctx context.Context, first int64) (list []Result, err error) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for _, c := range []struct {
+		name       string
+		back, step int64
+		tries      int
+	}{
+		{"the last hour", hour, 0, readTries},
+		{"the last 24 hours", day, 0, readTries},
+		{"the last 7 days by the minute", 7 * day, minute, readTries},
+		{"the last 30 days by the hour", 30 * day, hour, readTries},
+		{"the last 30 days as gathered", 30 * day, 0, 20},
+	} {
+		if r.now-c.back < first {
+			continue
+		}
+		var took []float64
+		points := 0
+		for range c.tries {
+			began := time.Now()
+			n, err := r.read(ctx, r.set.ids[random.IntN(len(r.set.ids))], r.now-c.back, c.step)
+			if err != nil {
+				return nil, err
+			}
+			took, points = append(took, time.Since(began).Seconds()*1000), n
+		}
+		list = append(list, Result{Name: fmt.Sprintf("read one series, %s (%d points)", c.name, points), Ops: int64(c.tries), P50: quantile(took, 0.5), P95: quantile(took, 0.95)})
+	}
+	return list, nil
+}
+
+func (r *run) read(ctx context.Context, id, from, step int64) (n int, err error) {
+	req := storage.ReadRequest{From: from, To: r.now - 1, Step: step, BaseBefore: from / day * day}
+	if r.Mix.Timers > 0 {
+		req.Sketches = []int64{id}
+	} else {
+		req.IDs = []int64{id}
+	}
+	sel, err := r.store.Read(ctx, req)
+	if err != nil {
+		return 0, err
+	}
+	points := sel.Rollups
+	for _, c := range sel.Chunks {
+		if points, err = block.DecodeChunk(c.Data, c.Start, points); err != nil {
+			return 0, err
+		}
+	}
+	for _, b := range sel.Blocks {
+		if points, err = block.FindSeries(b.Data, id, points); err != nil {
+			return 0, err
+		}
+	}
+	return len(points), nil
+}
+
+func quantile(v []float64, q float64) float64 {
+	slices.Sort(v)
+	return v[min(len(v)-1, int(q*float64(len(v))))]
+}

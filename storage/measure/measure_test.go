@@ -1,0 +1,67 @@
+package measure
+
+import (
+	"strings"
+	"testing"
+
+	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/migrate"
+)
+
+// TestRun measures a day of a few series, with points far apart, so that every
+// figure is there.
+func TestRun(t *testing.T) {
+	dir := t.TempDir()
+	m, err := migrate.Open(t.Context(), "sqlite:nexus.db", dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := storage.Open(t.Context(), storage.Options{URL: "sqlite:nexus.db", DataDir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	list, err := Run(t.Context(), s, Options{
+		Mix: Realistic, Series: 50, Hours: 24, Step: 10 * minute, CPU: func() float64 { return 0 }, Tell: func(string, ...any) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]Result{}
+	for _, r := range list {
+		name, _, _ := strings.Cut(r.Name, " (")
+		seen[name] = r
+	}
+	if r := seen["size of all"]; r.Ops != 50*24*6 || r.Bytes <= 0 || r.BytesPerValue >= r.BytesPerPoint {
+		t.Errorf("%+v", r)
+	}
+	if r := seen["read one series, the last 24 hours"]; !strings.Contains(r.Name, "(144 points)") || r.P50 <= 0 || r.P95 < r.P50 {
+		t.Errorf("%+v", list)
+	}
+}
+
+// TestSet: the set is of the kinds that it says, and counts its values.
+func TestSet(t *testing.T) {
+	s := newSet(Mix{Counters: 40, Gauges: 30, Timers: 20}, 1000)
+	found := map[kind]int{}
+	for _, k := range s.kinds {
+		found[k]++
+	}
+	if found[counter] != 400 || found[gauge] != 300 || found[timer] != 200 || found[constant] != 100 {
+		t.Errorf("%v", found)
+	}
+	s.sort(make([]int64, 1000))
+	for i := range 1000 {
+		p := s.point(i, 0)
+		n := distinct(&p)
+		if p.Min > p.Max || n < 1 || n > 5 {
+			t.Fatalf("%+v has %d values", p, n)
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"example.com/nexusctl/storage/block"
+	"example.com/nexusctl/storage/dialect"
+)
+
+// Chosen says which series have rows by the minute, for people with psql or
+// sqlite3: up to Max of those whose names are listed, where a * at the end
+// stands for anything, or of all but the daemon's own, the oldest first, where
+// none is.
+type Chosen struct {
+	Max   int
+	Names []string
+}
+
+// ownPrefix begins the names of a daemon's own signals.
+const ownPrefix = "nexus."
+
+// RollMinutes computes the rows by the minute of the chosen series from `from`
+// on, Unix milliseconds, out of everything that is stored, and returns how many
+// rows. What arrives late behind it is taken up when its hour is compacted.
+func (s *Store) RollMinutes(ctx context.Context, from int64, c Chosen) (rows int, err error) {
+	s.work.Lock()
+	defer s.work.Unlock()
+	var ids []int64
+	err = s.read(ctx, "choose series", func(ctx context.Context, tx *sql.Tx) (err error) {
+		ids, err = s.choose(ctx, tx, c)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.people.Store(&ids)
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	err = s.rewrite(ctx, "roll up minutes", func(ctx context.Context, tx *sql.Tx) error {
+		found, err := s.currentPoints(ctx, tx, ids, block.Floor(from, minuteMillis))
+		if err != nil {
+			return err
+		}
+		minutes := foldEach(found, minuteMillis)
+		rows = len(minutes)
+		return s.putRollups(ctx, tx, tierSQLMinutes, minutes)
+	})
+	return rows, err
+}
+
+// choose returns the ids of the chosen series, in order.
+func (s *Store) choose(ctx context.Context, tx *sql.Tx, c Chosen) (ids []int64, err error) {
+	if c.Max <= 0 {
+		return nil, nil
+	}
+	where, args := []string{"NOT (name >= $2 AND name < $3)"}, []any{c.Max, ownPrefix, ownPrefix + maxRune}
+	if len(c.Names) > 0 {
+		where, args = nil, args[:1]
+	}
+	for _, name := range c.Names {
+		n := len(args)
+		if prefix, ok := strings.CutSuffix(name, "*"); ok {
+			where, args = append(where, "name >= "+parameter(n+1)+" AND name < "+parameter(n+2)), append(args, prefix, prefix+maxRune)
+			continue
+		}
+		where, args = append(where, "name = "+parameter(n+1)), append(args, name)
+	}
+	err = s.each(ctx, tx, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, "SELECT id FROM series WHERE "+strings.Join(where, " OR ")+" ORDER BY id LIMIT $1", args...)
+	return ids, err
+}
+
+// rewrite runs f in a transaction that sees one snapshot and writes; what it
+// read and another has changed meanwhile makes it run again.
+func (s *Store) rewrite(ctx context.Context, what string, f func(ctx context.Context, tx *sql.Tx) error) error {
+	var o *sql.TxOptions
+	if s.db.Name == dialect.Postgres {
+		o = &sql.TxOptions{Isolation: sql.LevelRepeatableRead}
+	}
+	return s.retry(ctx, what, func() error { return s.transact(ctx, s.db.Write, o, f) })
+}
+
+// currentPoints returns the points of series, plain or not, from `from` on,
+// merged over chunks, blocks and writers. Who keeps its transaction's promise
+// by this must see one snapshot.
+func (s *Store) currentPoints(ctx context.Context, tx *sql.Tx, ids []int64, from int64) ([][]block.Point, error) {
+	blocks, err := s.allBlocks(ctx, tx, " WHERE shard "+s.db.InInts(1)+" AND arrival_hour >= $2", s.db.IntsArg(shardsOf(ids)), floorHour(from))
+	if err != nil {
+		return nil, err
+	}
+	wanted := func(p block.Point) bool {
+		_, ok := slices.BinarySearch(ids, p.Series)
+		return ok && p.Time >= from
+	}
+	all, err := mergeBlocks(blocks, wanted)
+	if err != nil {
+		return nil, err
+	}
+	last := int64(0)
+	for _, p := range all {
+		last = max(last, p.Time)
+	}
+	span := Span{From: from, To: max(from, last)}
+	want, err := s.generations(ctx, tx, shardsOf(ids), span, heldBy[0])
+	if err != nil {
+		return nil, err
+	}
+	var chunked []block.Point
+	for _, t := range sketchTiers {
+		list, err := s.chunks(ctx, tx, t, ids, want)
+		if err != nil {
+			return nil, err
+		}
+		slices.SortFunc(list, func(a, b Chunk) int { return cmp.Compare(a.Gen, b.Gen) })
+		for _, c := range list {
+			points, err := block.DecodeChunk(c.Data, c.Start, nil)
+			if err != nil {
+				return nil, err
+			}
+			for _, p := range points {
+				if p.Series = c.Series; wanted(p) {
+					chunked = append(chunked, p)
+				}
+			}
+		}
+	}
+	return bySeries(mergePoints(append(chunked, all...), block.MergeWriters)), nil
+}
+
+// mergeBlocks decodes blocks, which come by writer and sequence, and merges the
+// points that are wanted.
+func mergeBlocks(blocks []StoredBlock, wanted func(block.Point) bool) ([]block.Point, error) {
+	byWriter := map[string][]block.Point{}
+	var writers []string
+	for _, b := range blocks {
+		if _, ok := byWriter[b.Writer]; !ok {
+			writers = append(writers, b.Writer)
+		}
+		points, err := block.DecodeBlock(b.Data, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range points {
+			if wanted(p) {
+				byWriter[b.Writer] = append(byWriter[b.Writer], p)
+			}
+		}
+	}
+	var all []block.Point
+	for _, w := range writers {
+		all = append(all, mergePoints(byWriter[w], block.Merge)...)
+	}
+	return mergePoints(all, block.MergeWriters), nil
+}
+
+// bySeries cuts points, sorted by series and kind, into those of each.
+func bySeries(points []block.Point) (out [][]block.Point) {
+	for len(points) > 0 {
+		n := 1
+		for n < len(points) && points[n].Series == points[0].Series && points[n].Kind == points[0].Kind {
+			n++
+		}
+		out = append(out, points[:n])
+		points = points[n:]
+	}
+	return out
+}

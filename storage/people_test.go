@@ -1,0 +1,132 @@
+package storage
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/series"
+	"example.com/nexusctl/storage/block"
+	"example.com/nexusctl/storage/storagetest/pgtest"
+)
+
+// examples returns the documented queries of one language.
+func examples(t *testing.T, language string) (list []string) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/sql.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range strings.Split(string(text), "```"+language+"\n")[1:] {
+		query, _, _ := strings.Cut(part, "```")
+		list = append(list, query)
+	}
+	return list
+}
+
+// TestDocumentedSQL runs the queries of docs/sql.md, on minutes that are not
+// over and on hours that are compacted.
+func TestDocumentedSQL(t *testing.T) {
+	for language, url := range map[string]string{"sqlite": "sqlite:nexus.db", "sql": pgtest.DSN(t)} {
+		t.Run(language, func(t *testing.T) {
+			s, ctx := migrated(t, url), t.Context()
+			now := time.Now().UnixMilli() / 10_000 * 10_000
+			var keys [][]byte
+			for name, typ := range map[string]protocol.Type{"http.requests": protocol.Counter, "queue.depth": protocol.Gauge, "http.time": protocol.Gauge, "nexus.own": protocol.Gauge} {
+				keys = append(keys, series.Key{Name: name, Type: typ, Tags: []series.Tag{{Key: "service", Value: "a"}}}.Append(nil))
+			}
+			ids, err := s.Resolve(ctx, keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, ago := range []int64{30 * hourMillis, 60_000} {
+				var points []block.Point
+				for j, id := range ids {
+					p := block.Point{Series: id, Time: now - ago, Kind: block.Gauge, N: 1, Last: 7, LastAt: now - ago, Min: 7, Max: 7, Sum: 7}
+					if k, err := series.Parse(keys[j]); err == nil && k.Type == protocol.Counter {
+						p = block.Point{Series: id, Time: now - ago, Kind: block.Counter, N: 1, Sum: 7}
+					}
+					points = append(points, p)
+				}
+				f := Flush{Writer: "w", From: uint64(i), To: uint64(i + 1), Seq: uint64(i + 1), Hour: (now - ago) / hourMillis, Blocks: []Block{{Data: block.AppendBlock(nil, 0, now-ago, points)}}}
+				if _, err := s.Commit(ctx, f); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := s.Compact(ctx, now/hourMillis); err != nil {
+				t.Fatal(err)
+			}
+			rows, err := s.RollMinutes(ctx, now-2*hourMillis, Chosen{Max: 10})
+			if err != nil || rows != 3 {
+				t.Fatalf("%d rows by the minute, %v, want 3: not the daemon's own", rows, err)
+			}
+			if rows, err := s.RollMinutes(ctx, now-2*hourMillis, Chosen{Max: 10, Names: []string{"http.*", "queue.nope"}}); err != nil || rows != 2 {
+				t.Errorf("%d rows by the minute of http.*, %v", rows, err)
+			}
+			list := examples(t, language)
+			if len(list) < 2 {
+				t.Fatalf("%d examples", len(list))
+			}
+			for _, query := range list {
+				n, err := count(s, query)
+				if err != nil || n == 0 {
+					t.Errorf("%d rows, %v, of\n%s", n, err, query)
+				}
+			}
+		})
+	}
+}
+
+func count(s *Store, query string) (n int, err error) {
+	rows, err := s.db.Read.Query(query)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		n++
+	}
+	return n, rows.Err()
+}
+
+// TestSizes: every tier is there, and the sum is the sum.
+func TestSizes(t *testing.T) {
+	for name, url := range map[string]string{"sqlite": "sqlite:nexus.db", "postgres": pgtest.DSN(t)} {
+		t.Run(name, func(t *testing.T) {
+			s, ctx := migrated(t, url), t.Context()
+			if _, err := s.Resolve(ctx, [][]byte{series.Key{Name: "a", Type: protocol.Gauge}.Append(nil)}); err != nil {
+				t.Fatal(err)
+			}
+			day := int64(20_000)
+			data := block.AppendBlock(nil, 0, day*dayMillis, []block.Point{{Series: 1, Time: day * dayMillis, Kind: block.Gauge, N: 1}})
+			if _, err := s.Commit(ctx, Flush{Writer: "w", To: 1, Seq: 1, Hour: day * 24, Blocks: []Block{{Data: data}}}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Compact(ctx, day*24+1); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.RollDays(ctx, day+1); err != nil {
+				t.Fatal(err)
+			}
+			z, err := s.Sizes(ctx)
+			if err != nil || z.Series != 1 {
+				t.Fatalf("%+v, %v", z, err)
+			}
+			seen, total := map[string]Size{}, int64(0)
+			for _, p := range z.Parts {
+				seen[p.Name] = p
+				total += p.Bytes
+			}
+			for _, tier := range []string{"chunk_10s", "chunk_1m"} {
+				if p := seen[tier]; p.Bytes == 0 || p.Count != 1 {
+					t.Errorf("%s: %+v", tier, p)
+				}
+			}
+			if total != z.Total || total == 0 {
+				t.Errorf("%d bytes in all, %d by part", z.Total, total)
+			}
+		})
+	}
+}
