@@ -39,6 +39,8 @@ var rules = [NumReasons]string{
 	Event:            "events are not read by this version",
 	ServiceCheck:     "service checks are not read by this version",
 	BatchTooLarge:    "the batch is too large",
+	Conflict:         "the series has another value at this time already",
+	TooManySeries:    "the series is beyond ingest.max_series",
 }
 
 // Detail says in words what rule was broken and where.

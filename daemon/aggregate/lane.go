@@ -72,6 +72,7 @@ func (l *Lane) Fold(pos uint64, b *record.Batch) {
 	for _, s := range b.Timed {
 		l.timed(pos, b.At, s)
 	}
+	t.keep(pos, b.Raw)
 	t.values += uint64(len(b.Ordered))
 	t.count(b)
 	t.deliver(b)
@@ -94,9 +95,9 @@ func (l *Lane) timed(pos uint64, at int64, s record.Timed) {
 	l.table.fold(dst(s.Ref), r, s.Value, weight, at, pos, l.opts.Schema)
 }
 
-// Crowded says that the generation holds as many late slots as it may and
-// should be closed early.
-func (l *Lane) Crowded() bool { return len(l.table.late) >= MaxLate }
+// Crowded says that the generation holds as many late slots, or raw samples, as
+// it may and should be closed early.
+func (l *Lane) Crowded() bool { return len(l.table.late) >= MaxLate || l.table.raws >= MaxRaw }
 
 // Pending returns the units in the open generation and its refused ones.
 func (l *Lane) Pending() (values uint64, counts ledger.Counts) {

@@ -47,6 +47,8 @@ type table struct {
 	hists []*histogram.Histogram
 	sets  []*histogram.Set
 	late  map[lateKey]*slot // samples whose own time lies in another bucket
+	raw   map[uint32][]rawSample
+	raws  int // samples in raw
 
 	senders map[string]*record.Producer // of acked sessions: the last batch, and the units of this generation
 	keys    []record.Key
@@ -156,5 +158,5 @@ func (t *table) release() {
 			pagePool.Put(p)
 		}
 	}
-	t.pages, t.hists, t.sets, t.late, t.senders, t.keys = nil, nil, nil, nil, nil, nil
+	t.pages, t.hists, t.sets, t.late, t.raw, t.senders, t.keys = nil, nil, nil, nil, nil, nil, nil
 }

@@ -97,9 +97,10 @@ func (w *worker) name(d *Delivery) {
 // of the lane use the references.
 func (w *worker) drop(d *Delivery, units uint64) {
 	b := &w.taker.batch
+	w.forgetRaw()
 	*b = record.Batch{
 		Lane: b.Lane, At: b.At, FirstRef: b.FirstRef, Defs: b.Defs,
-		Samples: b.Samples[:0], Ordered: b.Ordered[:0], Timed: b.Timed[:0],
+		Samples: b.Samples[:0], Ordered: b.Ordered[:0], Timed: b.Timed[:0], Raw: b.Raw[:0],
 	}
 	if d.Verdict.Repeat {
 		b.Duplicates = units

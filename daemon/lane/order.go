@@ -13,6 +13,7 @@ import (
 type order struct {
 	mark    record.Mark // that opened the current generation
 	ordered *aggregate.Ordered
+	recent  *aggregate.Recent
 
 	// epoch grows whenever a gauge becomes ordered. A lane that prepared its
 	// batch under an older epoch looks its gauges over again before the batch

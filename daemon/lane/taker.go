@@ -34,6 +34,10 @@ type Taker struct {
 	own     uint64 // the batch's values that are the daemon's own
 	defined int    // bytes of the batch's definitions
 
+	limits   protocol.Limits
+	rawBytes int         // of the batch's histograms
+	outcome  *RawOutcome // of the job's raw samples
+
 	delivery *Delivery // where the job can be sent again
 	opening  *Opening
 }

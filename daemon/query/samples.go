@@ -14,6 +14,11 @@ type Sample struct {
 	Time  int64
 	Value float64
 	Hist  *histogram.Histogram
+
+	// Of raw samples: a native histogram as it was sent, and when the count
+	// began, 0 for unknown.
+	Native *histogram.Native
+	Start  int64
 }
 
 // staleBits is the value by which Prometheus marks the end of a series.
@@ -86,6 +91,8 @@ func (t *timeline) finish(last int64, v float64) {
 // counter's negative increments instead of its total.
 func (s *Series) samples(decrements bool, t timeline) []Sample {
 	switch {
+	case s.Key.Type == protocol.Raw:
+		return rawSamples(s.Points)
 	case len(s.Points) == 0 && s.Key.Type != protocol.Counter:
 		return nil
 	case s.Key.Type == protocol.Counter && decrements:

@@ -21,6 +21,8 @@ const (
 	sectionSession    = 8
 	sectionClaim      = 9
 	sectionLost       = 10
+	sectionRaw        = 11
+	sectionRawMore    = 12
 )
 
 // AppendBatch encodes a batch. Definitions must be at most 2^32 references in
@@ -39,7 +41,7 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 		dst = append(dst, sectionLost)
 		dst = binary.AppendUvarint(dst, b.Lost)
 	}
-	return dst
+	return appendRaw(dst, b)
 }
 
 func appendDefs(dst []byte, b *Batch) []byte {
@@ -193,6 +195,10 @@ func (r *reader) section(section byte, b *Batch) {
 		b.Claim = r.claim()
 	case sectionLost:
 		b.Lost = r.uvarint()
+	case sectionRaw:
+		r.raw(b)
+	case sectionRawMore:
+		r.rawMore(b)
 	default:
 		r.bad = true
 	}

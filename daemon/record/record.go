@@ -59,6 +59,7 @@ type Batch struct {
 	Samples []Sample  // fold into the lane's tables
 	Ordered []Ordered // gauges that have seen a delta: applied in log order over all lanes
 	Timed   []Timed   // with a time or a rate of their own
+	Raw     []Raw     // kept one by one, never folded
 
 	Rejected   [protocol.NumReasons]uint32
 	Shed       [protocol.NumSheds]uint64
@@ -103,13 +104,13 @@ type Timed struct {
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
 	*b = Batch{
-		Defs: b.Defs[:0], Samples: b.Samples[:0], Ordered: b.Ordered[:0], Timed: b.Timed[:0],
+		Defs: b.Defs[:0], Samples: b.Samples[:0], Ordered: b.Ordered[:0], Timed: b.Timed[:0], Raw: b.Raw[:0],
 	}
 }
 
 // Values returns the accepted units of the batch, as the ledger counts them.
 func (b *Batch) Values() uint64 {
-	return uint64(len(b.Samples)) + uint64(len(b.Ordered)) + uint64(len(b.Timed))
+	return uint64(len(b.Samples)) + uint64(len(b.Ordered)) + uint64(len(b.Timed)) + uint64(len(b.Raw))
 }
 
 // Refused returns the refused and shed units of the batch.

@@ -56,6 +56,13 @@ func batchGen() *rapid.Generator[*Batch] {
 		for range rapid.IntRange(0, 4).Draw(t, "timed") {
 			b.Timed = append(b.Timed, Timed{rapid.Uint32().Draw(t, "ref"), rapid.Int64().Draw(t, "time"), 0.25, rapid.Float64().Draw(t, "v")})
 		}
+		for range rapid.IntRange(0, 6).Draw(t, "raw") {
+			s := Raw{Ref: rapid.Uint32().Draw(t, "ref"), Time: rapid.Int64().Draw(t, "time"), Value: rapid.Float64().Draw(t, "v")}
+			if rapid.Bool().Draw(t, "more") {
+				s.Start, s.Hist = rapid.Int64().Draw(t, "start"), rapid.SliceOfN(rapid.Byte(), 1, 9).Draw(t, "hist")
+			}
+			b.Raw = append(b.Raw, s)
+		}
 		b.Rejected[protocol.Syntax] = rapid.Uint32().Draw(t, "rejected")
 		b.Shed[protocol.ShedCrash] = rapid.Uint64().Draw(t, "shed")
 		b.Duplicates = rapid.Uint64().Draw(t, "duplicates")
@@ -111,6 +118,7 @@ func TestMalformed(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(AppendBatch(nil, &Batch{Lane: 1, At: 5, Samples: []Sample{{Ref: 3, Value: 0.1}}, Defs: []Def{{Rate: 1, Key: []byte("k")}}}))
+	f.Add(AppendBatch(nil, &Batch{Lane: 1, At: 5, Raw: []Raw{{Ref: 3, Time: 4, Value: math.NaN()}, {Ref: 3, Time: 9, Start: 1, Hist: []byte("n")}}}))
 	f.Add(AppendMark(nil, Mark{Generation: 3, Bucket: 5, At: 6}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, _ = DecodeMark(b)

@@ -38,6 +38,7 @@ func Run(t *testing.T, open Open) {
 		"a probe answers and keeps nothing":       testProbe,
 		"names are looked up at the commit":       testRenamed,
 		"dead units are revived":                  testRevived,
+		"raw samples are kept one by one":         testRaw,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}
