@@ -26,6 +26,7 @@ type Config struct {
 	Aggregate Aggregate `toml:"aggregate"`
 	WAL       WAL       `toml:"wal"`
 	Storage   Storage   `toml:"storage"`
+	Query     Query     `toml:"query"`
 	Log       Log       `toml:"log"`
 	Tracing   Tracing   `toml:"tracing"`
 
@@ -79,6 +80,15 @@ type Storage struct {
 	HeadBytes      Size     `toml:"head_bytes" live:"yes"`
 }
 
+// Query bounds what one PromQL query may cost.
+type Query struct {
+	Timeout    Duration `toml:"timeout"`
+	MaxSeries  int      `toml:"max_series"`
+	MaxSamples int      `toml:"max_samples"`
+	MaxLength  Size     `toml:"max_length"`
+	MaxDepth   int      `toml:"max_depth"`
+}
+
 // Log is what the daemon says.
 type Log struct {
 	Level  string `toml:"level" live:"yes"`
@@ -107,6 +117,9 @@ func Default() Config {
 		WAL:       WAL{Sync: "interval", Interval: Duration(100 * time.Millisecond), SegmentSize: 64 << 20},
 		Storage: Storage{
 			URL: "sqlite:nexus.db", MaxConnections: 8, Timeout: Duration(30 * time.Second), HeadBytes: 256 << 20,
+		},
+		Query: Query{
+			Timeout: Duration(30 * time.Second), MaxSeries: 100_000, MaxSamples: 50_000_000, MaxLength: 16 << 10, MaxDepth: 100,
 		},
 		Log:     Log{Level: "info", Format: "auto"},
 		Tracing: Tracing{Protocol: "grpc", Sample: 0.01},

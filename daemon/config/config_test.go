@@ -167,6 +167,7 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 		"aggregate.resolution": "5s", "aggregate.schema": "7", "aggregate.idle": "7m",
 		"wal.sync": "never", "wal.interval": "7ms", "wal.segment_size": "7MiB",
 		"storage.url": "sqlite:x", "storage.password": "x", "storage.max_connections": "7", "storage.timeout": "7s", "storage.head_bytes": "7B",
+		"query.timeout": "7s", "query.max_series": "7", "query.max_samples": "7", "query.max_length": "77B", "query.max_depth": "7",
 		"log.level": "debug", "log.format": "json",
 		"tracing.endpoint": "http://localhost:4317", "tracing.protocol": "http", "tracing.sample": "0.7",
 	}

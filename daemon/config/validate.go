@@ -82,6 +82,7 @@ func (c *Config) violations() []violation {
 	c.Aggregate.check(&v)
 	c.WAL.check(&v)
 	c.Storage.check(&v)
+	c.Query.check(&v)
 	c.Log.check(&v)
 	c.Tracing.check(&v)
 	_, err := objective.Compile(c.SLO)
@@ -129,6 +130,14 @@ func (s *Storage) check(c *checks) {
 	c.between("storage.max_connections", int64(s.MaxConnections), 2, 1000)
 	c.within("storage.timeout", s.Timeout, 100*time.Millisecond, time.Hour)
 	c.between("storage.head_bytes", int64(s.HeadBytes), 0, 1<<40)
+}
+
+func (q *Query) check(c *checks) {
+	c.within("query.timeout", q.Timeout, 100*time.Millisecond, time.Hour)
+	c.between("query.max_series", int64(q.MaxSeries), 1, 10_000_000)
+	c.between("query.max_samples", int64(q.MaxSamples), 1, 1_000_000_000)
+	c.between("query.max_length", int64(q.MaxLength), 64, 1<<20)
+	c.between("query.max_depth", int64(q.MaxDepth), 1, 1000)
 }
 
 func (l *Log) check(c *checks) {

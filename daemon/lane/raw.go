@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -160,3 +161,33 @@ func (w *worker) forgetRaw() {
 
 // Recent returns the sizes of what is known of recent raw samples.
 func (s *Set) Recent() (samples int, forgotten uint64) { return s.order.recent.Size() }
+
+// Increment takes one value that is folded, from a door that brings no lines:
+// a counter's increment or a gauge's change, with a time of its own in Unix
+// milliseconds where it has one. It is held to the limits that raw series are.
+func (t *Taker) Increment(k *series.Key, v protocol.Value, at int64) protocol.Reason {
+	why := t.judgeRaw(k)
+	now := t.parser.Now
+	switch {
+	case why != protocol.Accepted:
+	case math.IsNaN(v.Number) || math.IsInf(v.Number, 0):
+		why = protocol.NonFinite
+	case at != 0 && at < now-t.limits.Past:
+		why = protocol.TooOld
+	case at > now+t.limits.Future:
+		why = protocol.Future
+	}
+	if why != protocol.Accepted {
+		t.RejectRaw(why, 1)
+		return why
+	}
+	m := protocol.Metric{Name: []byte(k.Name), Type: k.Type, Values: []protocol.Value{v}, Rate: 1, Time: at, HasTime: at != 0}
+	for _, tag := range k.Tags {
+		m.Tags = append(m.Tags, protocol.Tag{Key: []byte(tag.Key), Value: []byte(tag.Value)})
+	}
+	t.take(&m, protocol.Fault{}, nil)
+	if t.outcome != nil {
+		t.outcome.Accepted++
+	}
+	return protocol.Accepted
+}

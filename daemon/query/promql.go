@@ -22,20 +22,21 @@ import (
 // nameLabel is the label that holds a metric's name.
 const nameLabel = "__name__"
 
-// maxSamples bounds what one PromQL query may hold in memory at once.
-const maxSamples = 50_000_000
+// EngineVersion is the release of Prometheus whose engine this is.
+const EngineVersion = "3.16.0"
 
 // Engine evaluates PromQL over a Reader.
 type Engine struct {
 	reader *Reader
 	engine *promql.Engine
+	limits Limits
 }
 
-// NewEngine returns an engine whose queries end after timeout. Names with dots
+// NewEngine returns an engine whose queries keep to limits. Names with dots
 // may stand in an expression as they are sent.
-func NewEngine(r *Reader, timeout time.Duration, log *slog.Logger) *Engine {
-	return &Engine{reader: r, engine: promql.NewEngine(promql.EngineOpts{
-		Logger: log, MaxSamples: maxSamples, Timeout: timeout,
+func NewEngine(r *Reader, l Limits, log *slog.Logger) *Engine {
+	return &Engine{reader: r, limits: l, engine: promql.NewEngine(promql.EngineOpts{
+		Logger: log, MaxSamples: l.MaxSamples, Timeout: l.Timeout, UseStartTimestamps: true,
 		EnableAtModifier: true, EnableNegativeOffset: true,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return r.opts.Resolution },
 		Parser:                   newParser(),
@@ -44,12 +45,18 @@ func NewEngine(r *Reader, timeout time.Duration, log *slog.Logger) *Engine {
 
 // Instant evaluates expr at one time.
 func (e *Engine) Instant(ctx context.Context, expr string, at time.Time) (*promql.Result, func(), error) {
+	if err := e.check(expr); err != nil {
+		return nil, nil, err
+	}
 	q, err := e.engine.NewInstantQuery(ctx, e, nil, expr, at)
 	return run(ctx, q, err)
 }
 
 // Range evaluates expr at every step of [from, to].
 func (e *Engine) Range(ctx context.Context, expr string, from, to time.Time, step time.Duration) (*promql.Result, func(), error) {
+	if err := e.check(expr); err != nil {
+		return nil, nil, err
+	}
 	q, err := e.engine.NewRangeQuery(ctx, e, nil, expr, from, to, step)
 	return run(ctx, q, err)
 }
