@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/exp/api/remote"
+	"github.com/prometheus/common/model"
 	promhistogram "github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/prompb"
@@ -170,7 +171,7 @@ func (in *intake) histogram(s *rawSeries, h *promhistogram.FloatHistogram, at, s
 func keyOf(l labels.Labels) (k series.Key) {
 	l.Range(func(one labels.Label) {
 		switch {
-		case one.Name == labels.MetricName:
+		case one.Name == model.MetricNameLabel:
 			k.Name = one.Value
 		case one.Value != "":
 			k.Tags = append(k.Tags, series.Tag{Key: one.Name, Value: one.Value})
