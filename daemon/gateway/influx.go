@@ -77,7 +77,7 @@ func decodeInflux(data []byte, perMilli float64, now int64, maxLine int) *intake
 	in := &intake{}
 	for len(data) > 0 {
 		var line []byte
-		line, data = cutInflux(data)
+		line, data = cutInflux(data, maxLine)
 		line = []byte(strings.TrimRight(string(line), "\r"))
 		text := strings.TrimLeft(string(line), " \t")
 		switch {
@@ -94,23 +94,29 @@ func decodeInflux(data []byte, perMilli float64, now int64, maxLine int) *intake
 }
 
 // cutInflux cuts a line at the first LF that no string holds. Quotes mean
-// strings among the fields alone, which begin behind the first space.
-func cutInflux(data []byte) (line, rest []byte) {
-	quoted, fields := false, false
+// strings among the fields alone, which begin behind the first space. A string
+// that does not end within maxLine is none: it must not eat the lines behind it.
+func cutInflux(data []byte, maxLine int) (line, rest []byte) {
+	quoted, fields, first := false, false, -1
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {
-		case c == '\\':
+		case c == '\\' && i+1 < len(data) && data[i+1] != '\n':
 			i++
-			if i < len(data) && data[i] == '\n' {
-				return data[:i], data[i+1:]
-			}
 		case c == '"' && fields:
 			quoted = !quoted
 		case c == ' ':
 			fields = true
 		case c == '\n' && !quoted:
 			return data[:i], data[i+1:]
+		case c == '\n' && first < 0:
+			first = i
 		}
+		if first >= 0 && quoted && i > maxLine {
+			break
+		}
+	}
+	if first >= 0 && quoted {
+		return data[:first], data[first+1:]
 	}
 	return data, nil
 }

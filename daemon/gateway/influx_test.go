@@ -42,6 +42,7 @@ func TestInflux(t *testing.T) {
 		{`a\ b\,c,k\=1=v\ w value=2 3`, `a b,c{k=1="v w"} 2@3`, 1},
 		{"# comment\n\n\r\ncpu value=1 2\r\n", "cpu 1@2", 1},
 		{"cpu s=\"a, b=1 \\\" x\ny\",n=2 3\ncpu value=1 4", "cpu_n 2@3; cpu 1@4; !number 1", 1},
+		{"cpu s=\"open\nok value=1 2\nok value=2 3", "ok 1@2; ok 2@3; !number 1", 1},
 		{"cpu value=1 x\nok value=1 2", "ok 1@2; !timestamp 1", 1},
 		{"cpu", "!empty_value 1", 1}, {"cpu,k value=1", "!syntax 1", 1}, {",k=v value=1", "!empty_name 1", 1}, {"cpu value=", "!empty_value 1", 1},
 		{"cpu value=NaN", "!non_finite 1", 1}, {"cpu value=1.5i", "!number 1", 1}, {"cpu =1", "!syntax 1", 1},
