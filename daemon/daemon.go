@@ -23,6 +23,7 @@ import (
 	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/flush"
+	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/ledger"
@@ -61,6 +62,7 @@ type Daemon struct {
 	engine     *query.Engine
 	doors      *ingest.Server
 	api        *api.Server
+	gateway    *gateway.Gateway
 	http       *http.Server
 	maint      *maint.Maintainer
 	addr       net.Addr
@@ -256,9 +258,12 @@ func limits(c *config.Config) protocol.Limits {
 func (d *Daemon) openReads() error {
 	d.reader = query.NewReader(d.lanes, d.store, d.catalog, d.head, d.log.ID(), query.Options{
 		Resolution: d.config.Aggregate.Resolution.Milliseconds(), Idle: d.config.Aggregate.Idle.Milliseconds(),
-		MaxSeries: maxQuerySeries, Now: d.now,
+		MaxSeries: d.config.Query.MaxSeries, Now: d.now,
 	})
-	d.engine = query.NewEngine(d.reader, time.Duration(d.config.Storage.Timeout), d.component("query"))
+	d.engine = query.NewEngine(d.reader, query.Limits{
+		Timeout: time.Duration(d.config.Query.Timeout), MaxSamples: d.config.Query.MaxSamples,
+		MaxLength: int(d.config.Query.MaxLength), MaxDepth: d.config.Query.MaxDepth,
+	}, d.component("query"))
 	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now).WithTiers(d.store, d.tiers)
 	list, err := objective.Compile(d.config.SLO)
 	if err != nil {
@@ -279,9 +284,6 @@ func (d *Daemon) eventKeeper() *maint.EventKeeper {
 // settleHours is how much longer than late data may come an hour's counts are
 // taken for final: what came last has to be stored first.
 const settleHours = 2 * time.Hour
-
-// maxQuerySeries bounds the series that one query may touch.
-const maxQuerySeries = 100_000
 
 // runBackground starts what works on its own until Stop.
 func (d *Daemon) runBackground() {

@@ -13,6 +13,7 @@ import (
 	"example.com/nexusctl/daemon/api"
 	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/event"
+	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 )
 
@@ -153,10 +154,13 @@ func (d *Daemon) httpServer() *http.Server {
 }
 
 func (d *Daemon) routes() *api.Server {
+	d.gateway = gateway.New(gateway.Options{
+		Lanes: d.lanes, Durable: d.log.WaitSynced, MaxBody: int64(d.config.Ingest.MaxBody), Logger: d.component("gateway"), Now: d.now,
+	})
 	return api.New(api.Options{
 		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready,
 		Overview: d.Overview, Objectives: d.objectives, Events: event.NewReader(d.lanes, d.store, d.log.ID()), Cardinality: d.catalog.Cardinality, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
 		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
-		Limits: limits(&d.config), Now: d.now,
+		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway,
 	})
 }

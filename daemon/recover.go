@@ -112,7 +112,7 @@ func (d *Daemon) replay(ctx context.Context, source *replay.Source, after wal.Po
 		}
 		last.Release()
 	}
-	return lane.Start{Mark: m, Position: uint64(span.To), Flushed: m.Generation - 1, State: state}, flushed, nil
+	return lane.Start{Mark: m, Position: uint64(span.To), Flushed: m.Generation - 1, State: state, Recent: folder.Recent()}, flushed, nil
 }
 
 // settleReceived compares what earlier processes received with what reached

@@ -28,6 +28,7 @@ func (d *Daemon) telemetry() http.Handler {
 		telemetry.NewStages(d.usage()),
 		telemetry.NewStages(d.spool()),
 		telemetry.NewStages(d.manners()),
+		telemetry.NewStages(d.gates()),
 		d.requests, d.ingested,
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})

@@ -39,6 +39,8 @@ var rules = [NumReasons]string{
 	Event:            "not of the form _e{title bytes,text bytes}:title|text, or a section of it holds what may not stand there",
 	ServiceCheck:     "not of the form _sc|name|status with a status of 0 to 3, or a section of it holds what may not stand there",
 	BatchTooLarge:    "the batch is too large",
+	Conflict:         "the series has another value at this time already",
+	TooManySeries:    "the series is beyond ingest.max_series",
 }
 
 // Detail says in words what rule was broken and where.

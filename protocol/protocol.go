@@ -19,13 +19,14 @@ const (
 	Timer                        // ms: distribution of durations in milliseconds, never negative
 	Distribution                 // d: distribution, merged over all senders
 	Set                          // s: number of distinct members
+	Raw                          // samples with times of their own, never folded; no line can send one
 )
 
 // NumTypes is one more than the highest Type; arrays indexed by Type use it.
-const NumTypes = int(Set) + 1
+const NumTypes = int(Raw) + 1
 
-var typeNames = [NumTypes]string{"", "counter", "gauge", "histogram", "timer", "distribution", "set"}
-var typeSymbols = [NumTypes]string{"", "c", "g", "h", "ms", "d", "s"}
+var typeNames = [NumTypes]string{"", "counter", "gauge", "histogram", "timer", "distribution", "set", "raw"}
+var typeSymbols = [NumTypes]string{"", "c", "g", "h", "ms", "d", "s", ""}
 
 // String returns the long name, as JSON and the API write it: "counter".
 func (t Type) String() string { return typeNames[t.index()] }
@@ -41,6 +42,16 @@ func (t Type) index() int {
 		return int(t)
 	}
 	return 0
+}
+
+// StoredType reads a type's long name as the store and the API write it: those
+// of lines, and raw.
+func StoredType(s string) (t Type, ok bool) {
+	if s == typeNames[Raw] {
+		return Raw, true
+	}
+	t, ok = ParseType(s)
+	return t, ok && s == typeNames[t]
 }
 
 // ParseType reads a long name or a short form, case-sensitively. ok is false

@@ -42,10 +42,12 @@ const (
 	Event            Reason = 33 // a malformed _e{}
 	ServiceCheck     Reason = 34 // a malformed _sc
 	BatchTooLarge    Reason = 35
+	Conflict         Reason = 36 // another value of a raw series at a time that has one
+	TooManySeries    Reason = 37 // a raw series beyond the budget, which no overflow series can stand for
 )
 
 // NumReasons is one more than the highest Reason.
-const NumReasons = int(BatchTooLarge) + 1
+const NumReasons = int(TooManySeries) + 1
 
 var reasonNames = [NumReasons]string{
 	"accepted", "syntax", "empty_name", "empty_value", "missing_type", "unknown_type", "number", "non_finite",
@@ -53,7 +55,7 @@ var reasonNames = [NumReasons]string{
 	"name_charset", "reserved_name", "line_too_long", "too_many_tags", "tag_too_long", "name_too_long",
 	"too_many_values", "member_too_long", "too_old", "future", "timestamp", "partial", "wrong_protocol",
 	"json_syntax", "json_type", "json_depth", "duplicate_key", "tag_type", "event", "service_check",
-	"batch_too_large",
+	"batch_too_large", "conflict", "too_many_series",
 }
 
 // String returns the name that metrics, the ledger and the API use.

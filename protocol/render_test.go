@@ -71,7 +71,7 @@ func drawMetric(t *rapid.T) *Metric {
 	tagText := rapid.StringMatching(`[ -~é東]{0,8}`)
 	m := &Metric{
 		Name: []byte(rapid.StringMatching(`[A-Za-z_][A-Za-z0-9_.:/-]{0,9}`).Draw(t, "name")),
-		Type: rapid.Custom(func(t *rapid.T) Type { return Type(rapid.IntRange(1, NumTypes-1).Draw(t, "n")) }).Draw(t, "type"),
+		Type: rapid.Custom(func(t *rapid.T) Type { return Type(rapid.IntRange(1, int(Set)).Draw(t, "n")) }).Draw(t, "type"),
 		Rate: 1,
 	}
 	if m.Type == Set {

@@ -178,8 +178,10 @@ func mergePoints(points []block.Point, merge func(a, b block.Point) block.Point)
 	points = sortPoints(points)
 	out := points[:0]
 	for _, p := range points {
-		if n := len(out); n > 0 && out[n-1].Series == p.Series && out[n-1].Time == p.Time && p.Kind != block.Raw {
-			out[n-1] = merge(out[n-1], p)
+		if n := len(out); n > 0 && out[n-1].Series == p.Series && out[n-1].Time == p.Time && out[n-1].Kind == p.Kind {
+			if p.Kind != block.Raw { // of raw samples at one time the first counts
+				out[n-1] = merge(out[n-1], p)
+			}
 			continue
 		}
 		out = append(out, p)

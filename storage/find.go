@@ -34,7 +34,7 @@ func (s *Store) Names(ctx context.Context) (list []Name, err error) {
 			if err := rows.Scan(&name, &typ); err != nil {
 				return err
 			}
-			t, ok := protocol.ParseType(typ)
+			t, ok := protocol.StoredType(typ)
 			if !ok {
 				return fmt.Errorf("series of unknown type %q", typ)
 			}

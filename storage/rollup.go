@@ -182,16 +182,16 @@ func foldEach(series [][]block.Point, width int64) (out []block.Point) {
 	return out
 }
 
-// finite leaves out the raw samples that are no numbers: stale markers among
-// them. A row can hold none.
+// finite leaves out the raw samples that are no numbers: native histograms, and
+// stale markers. A row can hold none.
 func finite(points []block.Point) []block.Point {
-	if points[0].Kind != block.Raw || !slices.ContainsFunc(points, isNaN) {
+	if points[0].Kind != block.Raw || !slices.ContainsFunc(points, isNoNumber) {
 		return points
 	}
-	return slices.DeleteFunc(slices.Clone(points), isNaN)
+	return slices.DeleteFunc(slices.Clone(points), isNoNumber)
 }
 
-func isNaN(p block.Point) bool { return math.IsNaN(p.Last) }
+func isNoNumber(p block.Point) bool { return math.IsNaN(p.Last) || len(p.Sketch) > 0 }
 
 // addToRollups merges rows with those that stand already, for the series that
 // came late.

@@ -59,6 +59,7 @@ type valueLook struct {
 	Time      string   `json:"time,omitempty"`
 	Rate      float64  `json:"rate,omitempty"`
 	Member    string   `json:"member_hash,omitempty"`
+	Histogram bool     `json:"histogram,omitempty"` // a raw sample that is no number
 }
 
 // anyFloat is a float that may have no place among JSON's numbers.
@@ -92,6 +93,11 @@ func (r *recordLook) batch(census *replay.Census, b *record.Batch) {
 	for _, s := range b.Timed {
 		v := lookAtValue(census, lane, s.Ref, s.Value)
 		v.Time, v.Rate = instant(s.Time), s.Rate
+		r.Values = append(r.Values, v)
+	}
+	for _, s := range b.Raw {
+		v := lookAtValue(census, lane, s.Ref, s.Value)
+		v.Time, v.Histogram = instant(s.Time), len(s.Hist) > 0
 		r.Values = append(r.Values, v)
 	}
 	r.Events = lookAtEvents(&b.Events)
@@ -204,6 +210,9 @@ func (v valueLook) String() string {
 	}
 	if v.Member != "" {
 		value = v.Member
+	}
+	if v.Histogram {
+		value = "histogram"
 	}
 	return name + "=" + value
 }

@@ -50,6 +50,7 @@ func (g *Generation) Release() {
 func (g *Generation) Series(f func(series uint32)) {
 	for _, p := range g.Parts {
 		p.each(func(e entry) { f(e.series) })
+		p.eachRaw(func(r rawRun) { f(r.series) })
 	}
 	for _, i := range g.Ordered.series() {
 		f(i)
@@ -116,6 +117,12 @@ func (g *Generation) Points(id func(series uint32) int64, state *State, emit fun
 	for _, i := range g.Ordered.series() {
 		add(entry{series: i, time: noBucket, lane: orderedLane, typ: protocol.Gauge})
 	}
+	raw := g.raw(id)
+	for shard := range raw {
+		if _, ok := shards[shard]; !ok {
+			shards[shard] = nil
+		}
+	}
 	order := make([]int64, 0, len(shards))
 	for shard := range shards {
 		order = append(order, shard)
@@ -123,7 +130,7 @@ func (g *Generation) Points(id func(series uint32) int64, state *State, emit fun
 	slices.Sort(order)
 	var points []block.Point
 	for _, shard := range order {
-		points = g.merge(points[:0], shards[shard], state)
+		points = addRaw(g.merge(points[:0], shards[shard], state), raw[shard])
 		emit(shard, points)
 	}
 }

@@ -71,6 +71,7 @@ func (l *Lane) Fold(pos uint64, b *record.Batch) {
 	for _, s := range b.Timed {
 		l.timed(pos, b.At, s)
 	}
+	t.keep(pos, b.Raw)
 	t.values += uint64(len(b.Ordered))
 	t.happen(l.number, b)
 	t.count(b)
@@ -132,10 +133,10 @@ func (l *Lane) timed(pos uint64, at int64, s record.Timed) {
 	l.table.fold(dst(s.Ref), r, s.Value, weight, at, pos, l.opts.Schema)
 }
 
-// Crowded says that the generation holds as many late slots, or as many bytes of
-// events, as it may and should be closed early.
+// Crowded says that the generation holds as many late slots, raw samples, or bytes
+// of events, as it may and should be closed early.
 func (l *Lane) Crowded() bool {
-	return len(l.table.late) >= MaxLate || l.table.eventBytes >= maxEventBytes
+	return len(l.table.late) >= MaxLate || l.table.raws >= MaxRaw || l.table.eventBytes >= maxEventBytes
 }
 
 // Pending returns the units in the open generation and its refused ones.

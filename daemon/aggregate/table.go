@@ -81,6 +81,8 @@ type table struct {
 	hists histograms
 	sets  []*histogram.Set
 	late  map[lateKey]*slot // samples whose own time lies in another bucket
+	raw   map[uint32][]rawSample
+	raws  int // samples in raw
 
 	senders map[string]*record.Producer // of acked sessions: the last batch, and the units of this generation
 	keys    []record.Key
@@ -214,5 +216,6 @@ func (t *table) release() {
 			pagePool.Put(p)
 		}
 	}
-	t.pages, t.hists, t.sets, t.late, t.senders, t.keys, t.events = nil, histograms{}, nil, nil, nil, nil, nil
+	t.pages, t.hists, t.sets, t.late, t.raw = nil, histograms{}, nil, nil, nil
+	t.senders, t.keys, t.events = nil, nil, nil
 }

@@ -15,12 +15,13 @@ type View struct {
 	Generation uint64
 	Bucket     int64
 	entries    []entry
+	raw        []rawRun
 }
 
 // View copies the references' slots of the open generation. Only the lane's
 // own goroutine may call it.
 func (l *Lane) View(refs []uint32) View {
-	return View{Generation: l.generation, Bucket: l.bucket, entries: l.table.view(l.number, l.dict, refs)}
+	return View{Generation: l.generation, Bucket: l.bucket, entries: l.table.view(l.number, l.dict, refs), raw: l.table.rawRuns(l.dict, refs)}
 }
 
 // View copies the references' slots of a sealed part.
@@ -113,5 +114,5 @@ func (g Unflushed) points(series []uint32, refs func(lane int) []uint32, state *
 		}
 	}
 	gen := Generation{Bucket: g.Bucket, Ordered: g.Ordered}
-	return gen.merge(nil, entries, state)
+	return append(gen.merge(nil, entries, state), g.rawPoints(refs)...)
 }

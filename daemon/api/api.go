@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/query"
@@ -44,6 +45,8 @@ type Options struct {
 	Logger  *slog.Logger
 	Version string
 	Now     func() time.Time
+	// Gateway is the doors of other ecosystems.
+	Gateway *gateway.Gateway
 }
 
 // Stats are the counters of all requests.
@@ -77,6 +80,9 @@ func New(o Options) *Server {
 func (s *Server) SetLimits(maxBody int64, maxLine int) {
 	s.maxBody.Store(maxBody)
 	s.maxForm.Store(int64(maxLine))
+	if s.opts.Gateway != nil {
+		s.opts.Gateway.SetMaxBody(maxBody)
+	}
 }
 
 // Stats returns the counters.
@@ -88,7 +94,7 @@ type route struct {
 }
 
 func (s *Server) routes() []route {
-	return []route{
+	list := []route{
 		{"GET /health", s.health},
 		{"GET /ready", s.ready},
 		{"GET /metrics", s.opts.Metrics.ServeHTTP},
@@ -113,6 +119,10 @@ func (s *Server) routes() []route {
 		{"GET /prometheus/api/v1/query_range", s.promRange},
 		{"POST /prometheus/api/v1/query_range", s.promRange},
 	}
+	for _, r := range s.opts.Gateway.Routes() {
+		list = append(list, route{r.Pattern, r.Handle})
+	}
+	return append(list, s.promRoutes()...)
 }
 
 // ServeHTTP answers a request. A panic is contained: one request ends, the

@@ -15,8 +15,9 @@ import (
 	"example.com/nexusctl/storage"
 )
 
-// maxExpr bounds an expression, in bytes.
-const maxExpr = 16 << 10
+// maxExpr bounds a quarter of a form's body, in bytes: query.max_length is at
+// most this, and an expression may be escaped.
+const maxExpr = 1 << 20
 
 // The answers under /prometheus follow Prometheus's own API to the letter,
 // errors included: Grafana and promtool read them.
@@ -88,8 +89,6 @@ func (s *Server) promExpr(w http.ResponseWriter, r *http.Request) (string, bool)
 	switch {
 	case expr == "":
 		s.promFail(w, http.StatusBadRequest, "bad_data", `invalid parameter "query": it is empty`)
-	case len(expr) > maxExpr:
-		s.promFail(w, http.StatusBadRequest, "bad_data", `invalid parameter "query": longer than `+strconv.Itoa(maxExpr)+" bytes")
 	default:
 		return expr, true
 	}

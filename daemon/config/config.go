@@ -28,6 +28,7 @@ type Config struct {
 	Aggregate Aggregate `toml:"aggregate"`
 	WAL       WAL       `toml:"wal"`
 	Storage   Storage   `toml:"storage"`
+	Query     Query     `toml:"query"`
 	Log       Log       `toml:"log"`
 	Tracing   Tracing   `toml:"tracing"`
 
@@ -119,6 +120,15 @@ type Storage struct {
 	SQLNames               string   `toml:"sql_names" live:"yes"` // behind commas; empty: any
 }
 
+// Query bounds what one PromQL query may cost.
+type Query struct {
+	Timeout    Duration `toml:"timeout"`
+	MaxSeries  int      `toml:"max_series"`
+	MaxSamples int      `toml:"max_samples"`
+	MaxLength  Size     `toml:"max_length"`
+	MaxDepth   int      `toml:"max_depth"`
+}
+
 // Log is what the daemon says.
 type Log struct {
 	Level  string `toml:"level" live:"yes"`
@@ -153,6 +163,9 @@ func Default() Config {
 			URL: "sqlite:nexus.db", MaxConnections: 8, Timeout: Duration(30 * time.Second), HeadBytes: 256 << 20,
 			Retention10s: Duration(7 * day), Retention10sHistograms: Duration(2 * day), Retention1m: Duration(90 * day), Retention1h: Duration(3 * 365 * day),
 			SQLSeries: 1000,
+		},
+		Query: Query{
+			Timeout: Duration(30 * time.Second), MaxSeries: 100_000, MaxSamples: 50_000_000, MaxLength: 16 << 10, MaxDepth: 100,
 		},
 		Log:     Log{Level: "info", Format: "auto"},
 		Tracing: Tracing{Protocol: "grpc", Sample: 0.01},

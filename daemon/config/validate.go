@@ -82,6 +82,7 @@ func (c *Config) violations() []violation {
 	c.Aggregate.check(&v)
 	c.WAL.check(&v)
 	c.Storage.check(&v)
+	c.Query.check(&v)
 	c.Log.check(&v)
 	c.Tracing.check(&v)
 	_, err := objective.Compile(c.SLO)
@@ -151,6 +152,14 @@ func (s *Storage) check(c *checks) {
 	c.check("storage.retention_1m", s.Retention1m >= s.Retention10sHistograms, "storage.retention_1m is shorter than storage.retention_10s_histograms: the time between would be empty")
 	c.check("storage.retention_1h", s.Retention1h >= s.Retention1m, "storage.retention_1h is shorter than storage.retention_1m: the time between would be empty")
 	c.between("storage.sql_series", int64(s.SQLSeries), 0, 100_000)
+}
+
+func (q *Query) check(c *checks) {
+	c.within("query.timeout", q.Timeout, 100*time.Millisecond, time.Hour)
+	c.between("query.max_series", int64(q.MaxSeries), 1, 10_000_000)
+	c.between("query.max_samples", int64(q.MaxSamples), 1, 1_000_000_000)
+	c.between("query.max_length", int64(q.MaxLength), 64, 1<<20)
+	c.between("query.max_depth", int64(q.MaxDepth), 1, 1000)
 }
 
 func (l *Log) check(c *checks) {

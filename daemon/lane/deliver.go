@@ -106,13 +106,15 @@ func (w *worker) name(d *Delivery) {
 // of the lane use the references.
 func (w *worker) drop(d *Delivery, units uint64) {
 	b := &w.taker.batch
+	w.forgetRaw()
+	repeated := b.Duplicates // raw samples that were taken before
 	*b = record.Batch{
 		Lane: b.Lane, At: b.At, FirstRef: b.FirstRef, Defs: b.Defs,
-		Samples: b.Samples[:0], Ordered: b.Ordered[:0], Timed: b.Timed[:0],
+		Samples: b.Samples[:0], Ordered: b.Ordered[:0], Timed: b.Timed[:0], Raw: b.Raw[:0],
 		Events: record.Events{Bytes: b.Events.Bytes[:0]},
 	}
 	if d.Verdict.Repeat {
-		b.Duplicates = units
+		b.Duplicates = units + repeated
 	}
 	w.encoded = record.AppendBatch(w.encoded[:0], b)
 }

@@ -11,6 +11,7 @@ import (
 type order struct {
 	mark    record.Mark // that opened the current generation
 	ordered *aggregate.Ordered
+	recent  *aggregate.Recent
 
 	// turned are the gauges that have become ordered, in that order. A lane
 	// that prepared its batch knowing fewer looks its gauges over again before

@@ -66,6 +66,7 @@ type Start struct {
 	Position uint64
 	Flushed  uint64
 	State    *aggregate.State
+	Recent   *aggregate.Recent // raw samples that came last; nil where none did
 }
 
 // Set is all lanes of the daemon.
@@ -104,7 +105,10 @@ func New(o Options, start Start) *Set {
 	s := &Set{
 		opts: o, log: o.Log, position: start.Position, early: make(chan struct{}, 1),
 		collector: newCollector(o.Lanes, start.Flushed, start.State, o.AckedOnly),
-		order:     &order{mark: start.Mark, ordered: aggregate.NewOrdered()},
+		order:     &order{mark: start.Mark, ordered: aggregate.NewOrdered(), recent: start.Recent},
+	}
+	if s.order.recent == nil {
+		s.order.recent = aggregate.NewRecent()
 	}
 	s.open.Store(&opened{start.Mark, s.order.ordered})
 	for i := range o.Lanes {
@@ -147,7 +151,7 @@ func (s *Set) Queue() float64 {
 func (s *Set) SetLimits(ctx context.Context, l protocol.Limits) error {
 	return s.ask(ctx, func(w *worker) {
 		w.taker.parser.SetLimits(l)
-		w.taker.maxLine = l.MaxLine
+		w.taker.maxLine, w.taker.limits = l.MaxLine, l
 		w.admit.Forget()
 	})
 }

@@ -35,8 +35,11 @@ type Taker struct {
 	own     uint64 // the batch's values that are the daemon's own
 	defined int    // bytes of the batch's definitions
 
-	unlogged bool      // nobody was promised that the units outlive the process
-	delivery *Delivery // where the job can be sent again
+	limits   protocol.Limits
+	rawBytes int         // of the batch's histograms
+	outcome  *RawOutcome // of the job's raw samples
+	unlogged bool        // nobody was promised that the units outlive the process
+	delivery *Delivery   // where the job can be sent again
 	opening  *Opening
 }
 

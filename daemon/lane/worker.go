@@ -90,7 +90,7 @@ func newWorker(number int, s *Set, m record.Mark) *worker {
 		jobs:     make(chan Job, queueLength),
 		mail:     make(chan func(), queueLength),
 	}
-	w.taker = Taker{lane: w, parser: protocol.NewParser(s.opts.Limits), maxLine: s.opts.Limits.MaxLine}
+	w.taker = Taker{lane: w, parser: protocol.NewParser(s.opts.Limits), maxLine: s.opts.Limits.MaxLine, limits: s.opts.Limits}
 	return w
 }
 
@@ -158,6 +158,7 @@ func (w *worker) work(j Job) {
 	w.commit()
 	w.taker.unlogged = false
 	w.taker.batch.Reset()
+	w.taker.outcome = nil
 	w.endTiming()
 	j.Done(w.logged, w.lastError)
 }
@@ -201,7 +202,9 @@ func (w *worker) commit() {
 	b.Lane, b.At = uint32(w.number), w.set.opts.Now().UnixMilli()
 	units := b.Values() - t.own + b.Refused()
 	again := t.delivery != nil || t.opening != nil
-	if !again {
+	raw := len(b.Raw) > 0
+	counted := !again && !raw
+	if counted {
 		w.received.Add(units)
 		w.encode()
 	}
@@ -210,7 +213,15 @@ func (w *worker) commit() {
 	nothing := false
 	span, err := w.set.log.Append(func(at wal.Position) []byte {
 		mark = w.set.order.mark
-		payload := w.place(units)
+		if raw {
+			w.settleRaw()
+			units = b.Values() - t.own + b.Refused()
+		}
+		if raw && !again {
+			counted = true
+			w.received.Add(units)
+		}
+		payload := w.place(units, raw)
 		nothing, nothingAt = payload == nil, at
 		return payload
 	})
@@ -219,7 +230,10 @@ func (w *worker) commit() {
 		w.logged = nothingAt // behind whatever was repeated, on whichever lane
 	case err != nil && !nothing:
 		w.lastError = err
-		if !again { // who can send it again will
+		if raw {
+			w.forgetRaw()
+		}
+		if counted { // else whoever can send it again will
 			w.shed(units)
 		}
 	default:
@@ -242,7 +256,7 @@ func (w *worker) commit() {
 		b.Unpacked()
 	}
 	t.turning = t.turning[:0]
-	t.replace, t.own, t.defined = false, 0, 0
+	t.replace, t.own, t.defined, t.rawBytes = false, 0, 0, 0
 	t.delivery, t.opening = nil, nil
 	if w.fold.Crowded() {
 		w.set.hurry()
@@ -251,7 +265,7 @@ func (w *worker) commit() {
 
 // place runs under the log's lock: it settles what depends on the batch's
 // place in the log and returns the record.
-func (w *worker) place(units uint64) []byte {
+func (w *worker) place(units uint64, raw bool) []byte {
 	t, o := &w.taker, w.set.order
 	again := t.delivery != nil || t.opening != nil
 	moved := w.learn() && t.moveSamples()
@@ -262,7 +276,7 @@ func (w *worker) place(units uint64) []byte {
 		if !w.settle(units) {
 			return nil
 		}
-	} else if moved {
+	} else if moved || raw {
 		w.encode()
 	}
 	if len(t.batch.Ordered) > 0 { // a batch that is not taken turns nothing

@@ -117,8 +117,7 @@ func pick(data []byte, ids []int64) (points []block.Point, err error) {
 	return points, nil
 }
 
-// reduce merges the pile into one point a bucket, by time. Raw samples stay
-// each its own.
+// reduce merges the pile into one point a bucket, by time.
 func (p *pile) reduce() []block.Point {
 	parts := [][]block.Point{reduce(p.chunks, block.MergeWriters)}
 	for _, w := range slices.Sorted(maps.Keys(p.writers)) {
@@ -136,8 +135,10 @@ func reduce(points []block.Point, merge func(a, b block.Point) block.Point) []bl
 	slices.SortStableFunc(points, func(a, b block.Point) int { return cmp.Compare(a.Time, b.Time) })
 	out := points[:0:0]
 	for _, p := range points {
-		if n := len(out); n > 0 && out[n-1].Time == p.Time && p.Kind != block.Raw {
-			out[n-1] = merge(out[n-1], p)
+		if n := len(out); n > 0 && out[n-1].Time == p.Time {
+			if p.Kind != block.Raw { // of raw samples at one time the first counts
+				out[n-1] = merge(out[n-1], p)
+			}
 			continue
 		}
 		out = append(out, p)

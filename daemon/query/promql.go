@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -21,20 +22,21 @@ import (
 // nameLabel is the label that holds a metric's name.
 const nameLabel = "__name__"
 
-// maxSamples bounds what one PromQL query may hold in memory at once.
-const maxSamples = 50_000_000
+// EngineVersion is the release of Prometheus whose engine this is.
+const EngineVersion = "3.16.0"
 
 // Engine evaluates PromQL over a Reader.
 type Engine struct {
 	reader *Reader
 	engine *promql.Engine
+	limits Limits
 }
 
-// NewEngine returns an engine whose queries end after timeout. Names with dots
+// NewEngine returns an engine whose queries keep to limits. Names with dots
 // may stand in an expression as they are sent.
-func NewEngine(r *Reader, timeout time.Duration, log *slog.Logger) *Engine {
-	return &Engine{reader: r, engine: promql.NewEngine(promql.EngineOpts{
-		Logger: log, MaxSamples: maxSamples, Timeout: timeout,
+func NewEngine(r *Reader, l Limits, log *slog.Logger) *Engine {
+	return &Engine{reader: r, limits: l, engine: promql.NewEngine(promql.EngineOpts{
+		Logger: log, MaxSamples: l.MaxSamples, Timeout: l.Timeout, UseStartTimestamps: true,
 		EnableAtModifier: true, EnableNegativeOffset: true,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return r.opts.Resolution },
 		Parser:                   newParser(),
@@ -43,12 +45,18 @@ func NewEngine(r *Reader, timeout time.Duration, log *slog.Logger) *Engine {
 
 // Instant evaluates expr at one time.
 func (e *Engine) Instant(ctx context.Context, expr string, at time.Time) (*promql.Result, func(), error) {
+	if err := e.check(expr); err != nil {
+		return nil, nil, err
+	}
 	q, err := e.engine.NewInstantQuery(ctx, e, nil, expr, at)
 	return run(ctx, q, err)
 }
 
 // Range evaluates expr at every step of [from, to].
 func (e *Engine) Range(ctx context.Context, expr string, from, to time.Time, step time.Duration) (*promql.Result, func(), error) {
+	if err := e.check(expr); err != nil {
+		return nil, nil, err
+	}
 	q, err := e.engine.NewRangeQuery(ctx, e, nil, expr, from, to, step)
 	return run(ctx, q, err)
 }
@@ -86,37 +94,80 @@ func (q *querier) Close() error { return nil }
 // Select reads every stored name that the matchers may mean. A metric answers
 // to its PromQL name and to the name as sent.
 func (q *querier) Select(ctx context.Context, sorted bool, hints *promstorage.SelectHints, ms ...*labels.Matcher) promstorage.SeriesSet {
-	list, err := q.read(ctx, ms, width(hints))
+	list, warnings, err := q.read(ctx, ms, width(hints))
 	if err != nil {
 		return promstorage.ErrSeriesSet(err)
 	}
 	if sorted {
 		slices.SortFunc(list, func(a, b promstorage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
 	}
-	return &seriesSet{list: list, at: -1}
+	return &seriesSet{list: list, at: -1, warnings: warnings}
 }
 
-func (q *querier) read(ctx context.Context, ms []*labels.Matcher, step int64) ([]promstorage.Series, error) {
+func (q *querier) read(ctx context.Context, ms []*labels.Matcher, step int64) ([]promstorage.Series, annotations.Annotations, error) {
 	targets, err := q.reader.targets(ctx, ms)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	now := q.reader.opts.Now().UnixMilli()
-	line := timeline{step: q.reader.opts.Resolution, idle: q.reader.idle.Load(), now: now, asked: max(q.maxt, q.mint)}
 	var out []promstorage.Series
+	var claims claims
 	for _, t := range targets {
-		found, err := q.reader.SelectStep(ctx, t.matchers, q.mint, q.maxt, step)
+		list, lsets, err := q.find(ctx, t, ms)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		for i := range found {
-			lset := promLabels(t.shown, found[i].Key)
-			if samples := found[i].samples(t.decrements, line); matchAll(ms, lset) && len(samples) > 0 {
-				out = append(out, promstorage.NewListSeries(lset, q.cut(samples)))
+		if err := q.fill(ctx, t, list, step); err != nil {
+			return nil, nil, err
+		}
+		for i := range list {
+			samples := q.samples(t, &list[i])
+			if len(samples) > 0 && claims.take(lsets[i], t) {
+				out = append(out, promstorage.NewListSeries(lsets[i], samples))
 			}
 		}
 	}
-	return out, nil
+	return out, claims.warnings, nil
+}
+
+// find returns the target's series whose labels match, without points: what a
+// selector does not mean is not read.
+func (q *querier) find(ctx context.Context, t target, ms []*labels.Matcher) (list []Series, lsets []labels.Labels, err error) {
+	found, err := q.reader.Find(ctx, t.matchers)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range found {
+		if lset := t.labels(found[i].Key); matchAll(ms, lset) {
+			list, lsets = append(list, found[i]), append(lsets, lset)
+		}
+	}
+	return list, lsets, nil
+}
+
+// hintBack is how far before the range raw samples are read: whether a
+// histogram follows another without a reset, the one before it tells.
+const hintBack = 5 * 60 * 1000
+
+// fill reads the points. Raw samples stand for themselves, so no running total
+// from before the range is needed for them.
+func (q *querier) fill(ctx context.Context, t target, list []Series, step int64) error {
+	switch {
+	case len(list) == 0:
+		return nil
+	case t.typ == protocol.Raw:
+		return q.reader.fill(ctx, list, q.mint-hintBack, q.maxt, 0)
+	}
+	return q.reader.fill(ctx, list, startOfDay(q.mint-q.reader.idle.Load()), q.maxt, step)
+}
+
+func (q *querier) samples(t target, s *Series) []chunks.Sample {
+	line := timeline{
+		step: q.reader.opts.Resolution, idle: q.reader.idle.Load(), now: q.reader.opts.Now().UnixMilli(), asked: max(q.maxt, q.mint),
+	}
+	if t.decrements && !t.exact && !s.decreased() {
+		return nil
+	}
+	return q.cut(s.samples(t.decrements, line))
 }
 
 // cut keeps the samples of the asked range.
@@ -133,11 +184,25 @@ func (q *querier) cut(samples []Sample) []chunks.Sample {
 // target is one stored metric that a selector means.
 type target struct {
 	matchers   []series.Matcher
+	stored     string // the name as sent
 	shown      string // the name the selector knows it by
+	typ        protocol.Type
 	decrements bool
+	exact      bool // the selector names it, and not by a pattern
 }
 
-// targets finds the metrics that a selector's name matchers mean.
+// labels renders a key as the target's series show it. Raw series keep what
+// was sent.
+func (t *target) labels(k series.Key) labels.Labels {
+	if t.typ == protocol.Raw {
+		return rawLabels(k)
+	}
+	return promLabels(t.shown, k)
+}
+
+// targets finds the metrics that a selector's name matchers mean. Those whose
+// own name is the one shown come first: where two would be one series, they
+// are it.
 func (r *Reader) targets(ctx context.Context, ms []*labels.Matcher) ([]target, error) {
 	all, err := r.names.all(ctx, r.store, r.catalog, r.opts.Now())
 	if err != nil {
@@ -155,19 +220,34 @@ func (r *Reader) targets(ctx context.Context, ms []*labels.Matcher) ([]target, e
 			if !matchName(ms, c.shown) {
 				continue
 			}
-			if c.matchers, err = storedMatchers(n); err != nil {
+			if c.matchers, err = storedMatchers(n, ms); err != nil {
 				return nil, err
 			}
+			c.stored, c.typ, c.exact = n.Name, n.Type, exact != ""
 			out = append(out, c)
 		}
 	}
+	slices.SortFunc(out, compareTargets)
 	return out, nil
+}
+
+func compareTargets(a, b target) int {
+	own := func(t target) int {
+		if t.stored == t.shown {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.shown, b.shown), cmp.Compare(own(a), own(b)), cmp.Compare(a.stored, b.stored), -cmp.Compare(a.typ, b.typ))
 }
 
 // shownAs lists the names a metric answers to. The name as sent counts only
 // where it is asked for exactly: otherwise a regular expression would find
-// every metric twice.
+// every metric twice. A raw metric has the one name that was sent.
 func shownAs(n storage.Name, exact string) []target {
+	if n.Type == protocol.Raw {
+		return []target{{shown: n.Name}}
+	}
 	list := []target{{shown: PromName(n.Name, n.Type)}}
 	if n.Type == protocol.Counter {
 		list = append(list, target{shown: decrementsName(n.Name), decrements: true})
@@ -176,6 +256,28 @@ func shownAs(n storage.Name, exact string) []target {
 		list = append(list, target{shown: n.Name})
 	}
 	return list
+}
+
+// claims are the label sets that a selector's series have taken: PromQL knows
+// two series with one label set as an error.
+type claims struct {
+	taken    map[uint64]target
+	warnings annotations.Annotations
+}
+
+// take reports whether the label set is free, and warns where it is not.
+func (c *claims) take(l labels.Labels, t target) bool {
+	if c.taken == nil {
+		c.taken = map[uint64]target{}
+	}
+	first, ok := c.taken[l.Hash()]
+	if !ok {
+		c.taken[l.Hash()] = t
+		return true
+	}
+	c.warnings.Add(fmt.Errorf("%q, a %s, is left out: %q, a %s, has the same name and labels here; ask for {%q}",
+		t.stored, t.typ, first.stored, first.typ, t.stored))
+	return false
 }
 
 func matchName(ms []*labels.Matcher, shown string) bool {
@@ -187,7 +289,9 @@ func matchName(ms []*labels.Matcher, shown string) bool {
 	return true
 }
 
-func storedMatchers(n storage.Name) ([]series.Matcher, error) {
+// storedMatchers select a metric in the store; the labels of a raw one are its
+// tags, so the store can compare them too.
+func storedMatchers(n storage.Name, ms []*labels.Matcher) ([]series.Matcher, error) {
 	name, err := series.NewMatcher(series.NameTag, series.Equal, n.Name)
 	if err != nil {
 		return nil, err
@@ -196,7 +300,18 @@ func storedMatchers(n storage.Name) ([]series.Matcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []series.Matcher{name, typ}, nil
+	list := []series.Matcher{name, typ}
+	for _, m := range ms {
+		if n.Type != protocol.Raw || m.Name == nameLabel || m.Type != labels.MatchEqual {
+			continue
+		}
+		one, err := series.NewMatcher(m.Name, series.Equal, m.Value)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
 }
 
 func matchAll(ms []*labels.Matcher, l labels.Labels) bool {
@@ -252,7 +367,7 @@ func (q *querier) eachLabels(ctx context.Context, ms []*labels.Matcher, f func(l
 			return fmt.Errorf("labels: %w", err)
 		}
 		for i := range found {
-			if l := promLabels(t.shown, found[i].Key); matchAll(ms, l) {
+			if l := t.labels(found[i].Key); matchAll(ms, l) {
 				f(l)
 			}
 		}
@@ -270,11 +385,12 @@ func sortedKeys(m map[string]struct{}) []string {
 }
 
 type seriesSet struct {
-	list []promstorage.Series
-	at   int
+	list     []promstorage.Series
+	at       int
+	warnings annotations.Annotations
 }
 
 func (s *seriesSet) Next() bool                        { s.at++; return s.at < len(s.list) }
 func (s *seriesSet) At() promstorage.Series            { return s.list[s.at] }
 func (s *seriesSet) Err() error                        { return nil }
-func (s *seriesSet) Warnings() annotations.Annotations { return nil }
+func (s *seriesSet) Warnings() annotations.Annotations { return s.warnings }

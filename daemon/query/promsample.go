@@ -12,19 +12,22 @@ import (
 type promSample struct{ s Sample }
 
 func (p promSample) T() int64                    { return p.s.Time }
-func (p promSample) ST() int64                   { return 0 }
+func (p promSample) ST() int64                   { return p.s.Start }
 func (p promSample) F() float64                  { return p.s.Value }
 func (p promSample) H() *promhistogram.Histogram { return nil }
 func (p promSample) Copy() chunks.Sample         { return p }
 func (p promSample) FH() *promhistogram.FloatHistogram {
-	if p.s.Hist == nil {
-		return nil
+	switch {
+	case p.s.Native != nil:
+		return promNative(p.s.Native)
+	case p.s.Hist != nil:
+		return nativeHistogram(p.s.Hist)
 	}
-	return nativeHistogram(p.s.Hist)
+	return nil
 }
 
 func (p promSample) Type() chunkenc.ValueType {
-	if p.s.Hist != nil {
+	if p.s.Hist != nil || p.s.Native != nil {
 		return chunkenc.ValFloatHistogram
 	}
 	return chunkenc.ValFloat

@@ -72,7 +72,7 @@ func newRig(t testing.TB, o Options) *rig {
 	}
 	o.Resolution, o.Idle, o.Now = 10_000, 300_000, func() time.Time { return time.UnixMilli(r.now) }
 	r.reader = NewReader(r, r.store, r.catalog, r.head, own, o)
-	r.engine = NewEngine(r.reader, 10*time.Second, slog.New(slog.DiscardHandler))
+	r.engine = NewEngine(r.reader, DefaultLimits(), slog.New(slog.DiscardHandler))
 	return r
 }
 

@@ -15,6 +15,11 @@ type Sample struct {
 	Time  int64
 	Value float64
 	Hist  *histogram.Histogram
+
+	// Of raw samples: a native histogram as it was sent, and when the count
+	// began, 0 for unknown.
+	Native *histogram.Native
+	Start  int64
 }
 
 // staleBits is the value by which Prometheus marks the end of a series.
@@ -108,6 +113,8 @@ func (t *timeline) finish(last int64, v float64) {
 func (s *Series) samples(decrements bool, t timeline) []Sample {
 	t.spans = s.Spans
 	switch {
+	case s.Key.Type == protocol.Raw:
+		return rawSamples(s.Points)
 	case len(s.Points) == 0 && s.Key.Type != protocol.Counter:
 		return nil
 	case s.Key.Type == protocol.Counter && decrements:

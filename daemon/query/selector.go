@@ -12,7 +12,7 @@ import (
 
 // newParser reads PromQL in which names with dots may stand as they are sent.
 func newParser() parser.Parser {
-	return parser.NewParser(parser.Options{EnableUnquotedUTF8Names: true})
+	return parser.NewParser(parser.Options{EnableUnquotedUTF8Names: true, EnableExperimentalFunctions: true, EnableBinopFillModifiers: true})
 }
 
 // ParseSelector reads metric.name{tag="value",other=~"re.*"}: the name as sent

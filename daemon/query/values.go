@@ -120,6 +120,9 @@ func (s *Series) Values(from, to, step int64) (out []Sample) {
 
 // fold merges the points of one step; the last sample is the step's last.
 func fold(points []block.Point) block.Point {
+	if newest := points[len(points)-1]; newest.Kind == block.Raw {
+		return newest
+	}
 	all := slices.Clone(points)
 	for i := range all {
 		all[i].Time = points[0].Time
@@ -136,8 +139,10 @@ func value(p block.Point) (float64, bool) {
 	switch p.Kind {
 	case block.Counter:
 		return p.Sum, finite(p.Sum)
-	case block.Gauge, block.Raw:
+	case block.Gauge:
 		return p.Last, finite(p.Last)
+	case block.Raw:
+		return rawValue(p)
 	case block.Histogram:
 		return p.Sum / p.Count, finite(p.Sum / p.Count)
 	}

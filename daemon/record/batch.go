@@ -21,7 +21,9 @@ const (
 	sectionSession    = 8
 	sectionClaim      = 9
 	sectionLost       = 10
-	sectionEvents     = 12
+	sectionRaw        = 11
+	sectionRawMore    = 12
+	sectionEvents     = 13
 )
 
 // AppendBatch encodes a batch. Definitions must be at most 2^32 references in
@@ -40,6 +42,7 @@ func AppendBatch(dst []byte, b *Batch) []byte {
 		dst = append(dst, sectionLost)
 		dst = binary.AppendUvarint(dst, b.Lost)
 	}
+	dst = appendRaw(dst, b)
 	return appendEvents(dst, &b.Events)
 }
 
@@ -197,6 +200,10 @@ func (r *reader) section(section byte, b *Batch) {
 		b.Claim = r.claim()
 	case sectionLost:
 		b.Lost = r.uvarint()
+	case sectionRaw:
+		r.raw(b)
+	case sectionRawMore:
+		r.rawMore(b)
 	case sectionEvents:
 		r.events(&b.Events)
 	default:

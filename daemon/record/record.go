@@ -59,6 +59,7 @@ type Batch struct {
 	Samples []Sample  // fold into the lane's tables
 	Ordered []Ordered // gauges that have seen a delta: applied in log order over all lanes
 	Timed   []Timed   // with a time or a rate of their own
+	Raw     []Raw     // kept one by one, never folded
 	Events  Events    // events and service checks, each a unit
 
 	Rejected   [protocol.NumReasons]uint32
@@ -106,7 +107,7 @@ type Timed struct {
 // Reset empties the batch and keeps its memory.
 func (b *Batch) Reset() {
 	*b = Batch{
-		Defs: b.Defs[:0], Samples: b.Samples[:0], Ordered: b.Ordered[:0], Timed: b.Timed[:0],
+		Defs: b.Defs[:0], Samples: b.Samples[:0], Ordered: b.Ordered[:0], Timed: b.Timed[:0], Raw: b.Raw[:0],
 		Events: Events{Bytes: b.Events.Bytes[:0]},
 		packed: packed{bytes: b.packed.bytes[:0]},
 	}
@@ -118,7 +119,7 @@ func (b *Batch) Unpacked() { b.packed.n = void }
 
 // Values returns the accepted units of the batch, as the ledger counts them.
 func (b *Batch) Values() uint64 {
-	return uint64(len(b.Samples)) + uint64(len(b.Ordered)) + uint64(len(b.Timed)) + uint64(b.Events.N)
+	return uint64(len(b.Samples)) + uint64(len(b.Ordered)) + uint64(len(b.Timed)) + uint64(len(b.Raw)) + uint64(b.Events.N)
 }
 
 // Refused returns the refused and shed units of the batch.

@@ -60,6 +60,13 @@ func batchGen() *rapid.Generator[*Batch] {
 			e := eventGen().Draw(t, "event")
 			b.Events.Append(&e)
 		}
+		for range rapid.IntRange(0, 6).Draw(t, "raw") {
+			s := Raw{Ref: rapid.Uint32().Draw(t, "ref"), Time: rapid.Int64().Draw(t, "time"), Value: rapid.Float64().Draw(t, "v")}
+			if rapid.Bool().Draw(t, "more") {
+				s.Start, s.Hist = rapid.Int64().Draw(t, "start"), rapid.SliceOfN(rapid.Byte(), 1, 9).Draw(t, "hist")
+			}
+			b.Raw = append(b.Raw, s)
+		}
 		b.Rejected[protocol.Syntax] = rapid.Uint32().Draw(t, "rejected")
 		b.Shed[protocol.ShedCrash] = rapid.Uint64().Draw(t, "shed")
 		b.Duplicates = rapid.Uint64().Draw(t, "duplicates")
@@ -115,6 +122,7 @@ func TestMalformed(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add(AppendBatch(nil, &Batch{Lane: 1, At: 5, Samples: []Sample{{Ref: 3, Value: 0.1}}, Defs: []Def{{Rate: 1, Key: []byte("k")}}}))
+	f.Add(AppendBatch(nil, &Batch{Lane: 1, At: 5, Raw: []Raw{{Ref: 3, Time: 4, Value: math.NaN()}, {Ref: 3, Time: 9, Start: 1, Hist: []byte("n")}}}))
 	f.Add(AppendMark(nil, Mark{Generation: 3, Bucket: 5, At: 6}))
 	var events Events
 	events.Append(&Event{Kind: protocol.CheckNotice, Status: protocol.StatusCritical, Low: true, Time: -5, Title: []byte("t"), Text: []byte("x\n"),

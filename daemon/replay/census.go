@@ -171,6 +171,11 @@ func usedRefs(b *record.Batch) func(yield func(uint32) bool) {
 				return
 			}
 		}
+		for _, s := range b.Raw {
+			if !yield(s.Ref) {
+				return
+			}
+		}
 	}
 }
 

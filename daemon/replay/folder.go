@@ -25,6 +25,7 @@ type Folder struct {
 	state   *aggregate.State
 	lanes   map[uint32]*lane
 	ordered *aggregate.Ordered
+	recent  *aggregate.Recent
 	mark    record.Mark // that opened the current generation; zero before the first
 	from    uint64
 	flight  flight
@@ -45,7 +46,7 @@ type lane struct {
 func NewFolder(c *record.Checkpoint, catalog *admit.Catalog, o aggregate.Options) (*Folder, error) {
 	f := &Folder{
 		catalog: catalog, opts: o, state: aggregate.NewState(),
-		lanes: map[uint32]*lane{}, ordered: aggregate.NewOrdered(),
+		lanes: map[uint32]*lane{}, ordered: aggregate.NewOrdered(), recent: aggregate.NewRecent(),
 	}
 	if c == nil {
 		return f, nil
@@ -73,6 +74,9 @@ func NewFolder(c *record.Checkpoint, catalog *admit.Catalog, o aggregate.Options
 // State returns the gauges' state before the generation that was returned
 // last: the caller advances it once the generation is done with.
 func (f *Folder) State() *aggregate.State { return f.state }
+
+// Recent returns the raw samples that were read last.
+func (f *Folder) Recent() *aggregate.Recent { return f.recent }
 
 // Mark returns the mark that opened the current generation.
 func (f *Folder) Mark() record.Mark { return f.mark }
@@ -129,6 +133,9 @@ func (f *Folder) foldBatch(payload []byte, span wal.Span) (err error) {
 		return err
 	}
 	f.ordered.Apply(b, func(ref uint32) uint32 { return l.series[ref].Index })
+	for i := range b.Raw {
+		f.recent.Decide(l.series[b.Raw[i].Ref].Index, &b.Raw[i])
+	}
 	f.counted += b.Lost
 	b.Session.Producer = bytes.Clone(b.Session.Producer) // the payload goes before the fold comes
 	j.at = uint64(span.From)
@@ -145,7 +152,8 @@ func (l *lane) check(b *record.Batch) error {
 	n := uint32(len(l.series))
 	bad := slices.ContainsFunc(b.Samples, func(s record.Sample) bool { return s.Ref >= n }) ||
 		slices.ContainsFunc(b.Ordered, func(o record.Ordered) bool { return o.Ref >= n }) ||
-		slices.ContainsFunc(b.Timed, func(t record.Timed) bool { return t.Ref >= n })
+		slices.ContainsFunc(b.Timed, func(t record.Timed) bool { return t.Ref >= n }) ||
+		slices.ContainsFunc(b.Raw, func(s record.Raw) bool { return s.Ref >= n })
 	if bad {
 		return fmt.Errorf("%w: lane %d uses a reference beyond its %d", record.ErrMalformed, b.Lane, n)
 	}

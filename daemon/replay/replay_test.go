@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -22,6 +23,8 @@ import (
 	"example.com/nexusctl/daemon/replay"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/histogram"
+	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage/block"
 )
 
@@ -41,6 +44,7 @@ type pipeline struct {
 	page    *ledger.Page
 	mu      sync.Mutex
 	now     int64
+	raw     int // 1: raw samples come along
 }
 
 func newPipeline(t *testing.T, lanes int) *pipeline {
@@ -96,13 +100,20 @@ func (p *pipeline) close() {
 	}
 }
 
-// chunk is a job of lines.
+// chunk is a job of lines, and of raw samples that all senders send.
 type chunk struct {
 	lines string
+	raw   []record.Raw
 	done  chan error
 }
 
 func (c *chunk) Take(t *lane.Taker) {
+	for i, s := range c.raw {
+		var why protocol.Reason
+		if s.Ref, why = t.RawSeries(&series.Key{Name: fmt.Sprintf("raw_%d", i%3)}); why == protocol.Accepted {
+			t.RawSample(s)
+		}
+	}
 	rest := []byte(c.lines)
 	for len(rest) > 0 {
 		var line []byte
@@ -115,6 +126,13 @@ func (c *chunk) Done(_ wal.Position, err error) { c.done <- err }
 
 func (p *pipeline) send(number int, lines string) {
 	c := &chunk{lines: lines, done: make(chan error, 1)}
+	for i := range len(lines) % 7 * p.raw {
+		s := record.Raw{Time: start + int64(len(lines)%50)*1000 + int64(i), Value: math.NaN()}
+		if i%2 == 1 {
+			s.Hist = (&histogram.Native{Count: float64(i)}).AppendBinary(nil)
+		}
+		c.raw = append(c.raw, s)
+	}
 	p.set.Submit(number, c)
 	if err := <-c.done; err != nil {
 		p.t.Error(err)
@@ -217,6 +235,7 @@ func TestReplayGivesTheSameBytes(t *testing.T) {
 	for seed := range 5 {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			p := newPipeline(t, lanes)
+			p.raw = 1
 			p.workload(lanes, generations)
 			ids := sortedIDs(p.catalog)
 			closed := generations + generations/3

@@ -50,7 +50,15 @@ func pointGen(kind Kind) *rapid.Generator[Point] {
 		case Set:
 			p.Sketch = rapid.SliceOfN(rapid.Byte(), 1, 20).Draw(t, "sketch")
 		case Raw:
-			p.N, p.Last = 0, f("last")
+			p.N = 0
+			if rapid.Bool().Draw(t, "started") {
+				p.LastAt = p.Time + int64(rapid.IntRange(-99999, 99).Draw(t, "start"))
+			}
+			if rapid.IntRange(0, 3).Draw(t, "native") == 0 {
+				p.Sketch = (&histogram.Native{Schema: 3, Count: 2}).AppendBinary(nil)
+			} else {
+				p.Last = f("last")
+			}
 		}
 		return p
 	})
@@ -80,7 +88,7 @@ func TestBlockRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := slices.Clone(points)
-		slices.SortStableFunc(want, func(a, b Point) int { return int(a.Kind) - int(b.Kind) })
+		slices.SortStableFunc(want, func(a, b Point) int { return int(sectionOf(&a)) - int(sectionOf(&b)) })
 		if !slices.EqualFunc(got, want, equalPoint) {
 			t.Fatalf("got\n%+v\nwant\n%+v", got, want)
 		}

@@ -21,17 +21,20 @@ const (
 	ColumnLast
 	ColumnLastAt // less the point's Time, milliseconds
 	ColumnSketchSize
+	ColumnStart // of a raw sample's count; see Point.start
 )
 
 const chunkMagic = 0xC1
 
 // chunkColumns are the columns of each kind, in their order.
-var chunkColumns = [NumKinds][]Column{
+var chunkColumns = [numSections][]Column{
 	Counter:   {ColumnTime, ColumnN, ColumnSum, ColumnNeg},
 	Gauge:     {ColumnTime, ColumnN, ColumnLast, ColumnLastAt, ColumnMin, ColumnMax, ColumnSum},
 	Histogram: {ColumnTime, ColumnN, ColumnCount, ColumnSum, ColumnMin, ColumnMax, ColumnSketchSize},
 	Set:       {ColumnTime, ColumnN, ColumnSketchSize},
 	Raw:       {ColumnTime, ColumnLast},
+
+	rawExtended: {ColumnTime, ColumnLast, ColumnStart, ColumnSketchSize},
 }
 
 func (c Column) isFloat() bool {
@@ -66,6 +69,8 @@ func (p *Point) int(c Column, base int64) int64 {
 		return int64(p.N)
 	case ColumnLastAt:
 		return p.LastAt - p.Time
+	case ColumnStart:
+		return p.start()
 	}
 	return int64(len(p.Sketch))
 }
@@ -75,6 +80,9 @@ func (p *Point) int(c Column, base int64) int64 {
 // points give equal bytes.
 func AppendChunk(dst []byte, base int64, kind Kind, points []Point) []byte {
 	start := len(dst)
+	if kind == Raw && slices.ContainsFunc(points, func(p Point) bool { return sectionOf(&p) == rawExtended }) {
+		kind = rawExtended
+	}
 	dst = append(dst, chunkMagic, byte(kind))
 	dst = binary.AppendUvarint(dst, uint64(len(points)))
 	var body []byte
@@ -118,7 +126,7 @@ type chunk struct {
 }
 
 func openChunk(b []byte) (chunk, error) {
-	if len(b) < 2+crcSize || b[0] != chunkMagic || b[1] == 0 || int(b[1]) >= NumKinds {
+	if len(b) < 2+crcSize || b[0] != chunkMagic || b[1] == 0 || int(b[1]) >= numSections {
 		return chunk{}, fmt.Errorf("%w: no chunk", ErrMalformed)
 	}
 	if crc32.Checksum(b[:len(b)-crcSize], castagnoli) != binary.LittleEndian.Uint32(b[len(b)-crcSize:]) {
@@ -152,7 +160,7 @@ const maxChunkPoints = 1 << 22
 // ChunkInfo returns the kind and the number of points.
 func ChunkInfo(b []byte) (Kind, int, error) {
 	k, err := openChunk(b)
-	return k.kind, k.n, err
+	return pointKind(k.kind), k.n, err
 }
 
 // DecodeChunk appends the chunk's points to dst. base is the start it was
@@ -169,7 +177,7 @@ func DecodeChunk(b []byte, base int64, dst []Point) ([]Point, error) {
 	first := len(dst)
 	dst = slices.Grow(dst, k.n)
 	for _, t := range times {
-		dst = append(dst, Point{Time: base + t, Kind: k.kind})
+		dst = append(dst, Point{Time: base + t, Kind: pointKind(k.kind)})
 	}
 	points := dst[first:]
 	for _, c := range chunkColumns[k.kind][1:] {
@@ -223,6 +231,8 @@ func (k *chunk) fill(points []Point, c Column) error {
 			points[i].N = uint64(v)
 		case ColumnLastAt:
 			points[i].LastAt = points[i].Time + v
+		case ColumnStart:
+			points[i].setStart(v)
 		case ColumnSketchSize:
 			if v < 0 || v > int64(len(k.rest)) {
 				return fmt.Errorf("%w: sketch of %d bytes", ErrMalformed, v)

@@ -26,18 +26,18 @@ type Info struct {
 func AppendBlock(dst []byte, shard, base int64, points []Point) []byte {
 	start := len(dst)
 	total := uint64(0)
-	var byKind [NumKinds][]*Point
+	var byKind [numSections][]*Point
 	for i := range points {
 		p := &points[i]
 		total += p.N
-		byKind[p.Kind] = append(byKind[p.Kind], p)
+		byKind[sectionOf(p)] = append(byKind[sectionOf(p)], p)
 	}
 	dst = append(dst, blockMagic...)
 	dst = binary.AppendUvarint(dst, uint64(shard))
 	dst = binary.AppendUvarint(dst, zigzag(base))
 	dst = binary.AppendUvarint(dst, uint64(len(points)))
 	dst = binary.AppendUvarint(dst, total)
-	for kind := Counter; int(kind) < NumKinds; kind++ {
+	for kind := Counter; int(kind) < numSections; kind++ {
 		if list := byKind[kind]; len(list) > 0 {
 			dst = appendSection(dst, kind, shard*ShardSize, base, list)
 		}
@@ -75,6 +75,10 @@ func appendSection(dst []byte, kind Kind, first, base int64, list []*Point) []by
 		dst = appendBlobs(dst, n, func(i int) []byte { return list[i].Sketch })
 	case Raw:
 		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Last })
+	case rawExtended:
+		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Last })
+		dst = appendInts(dst, n, func(i int) int64 { return list[i].start() })
+		dst = appendBlobs(dst, n, func(i int) []byte { return list[i].Sketch })
 	}
 	binary.LittleEndian.PutUint32(dst[start-4:], uint32(len(dst)-start))
 	return dst
@@ -155,7 +159,7 @@ func decode(b []byte, dst []Point, want func(series int64) bool) ([]Point, error
 	for len(c.b) > 0 && !c.bad {
 		kind := Kind(c.byte())
 		size := c.take(4)
-		if c.bad || kind == 0 || int(kind) >= NumKinds {
+		if c.bad || kind == 0 || int(kind) >= numSections {
 			return dst, fmt.Errorf("%w: section", ErrMalformed)
 		}
 		s := section{kind: kind, first: info.Shard * ShardSize, base: info.Base, c: cursor{b: c.take(uint64(binary.LittleEndian.Uint32(size)))}}

@@ -13,7 +13,7 @@ const (
 	Gauge                     // Last, LastAt, Min, Max, Sum, N
 	Histogram                 // Sketch (package histogram), Count, Sum, Min, Max, N
 	Set                       // Sketch (package histogram), N
-	Raw                       // Last at Time exactly; never merged, NaN and infinities allowed
+	Raw                       // Last, or Sketch, at Time exactly; never merged, NaN and infinities allowed
 )
 
 // NumKinds is one more than the highest Kind.
@@ -38,7 +38,7 @@ type Point struct {
 	Max   float64
 
 	Last   float64 // gauge: the last value; raw: the sample
-	LastAt int64   // gauge: when Last was seen, Unix milliseconds
+	LastAt int64   // gauge: when Last was seen; raw: when the count started, 0 for unknown; Unix milliseconds
 
-	Sketch []byte // encoded histogram or set
+	Sketch []byte // encoded histogram or set; raw: a native histogram in the place of Last
 }

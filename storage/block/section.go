@@ -15,7 +15,7 @@ type section struct {
 }
 
 // Columns of each kind behind series, time and N, as appendSection writes them.
-var columnsOf = [NumKinds]int{Counter: 2, Gauge: 3, Histogram: 5, Set: 1, Raw: 1}
+var columnsOf = [numSections]int{Counter: 2, Gauge: 3, Histogram: 5, Set: 1, Raw: 1, rawExtended: 3}
 
 func (s *section) decode(n int, dst []Point, want func(int64) bool) ([]Point, error) {
 	ids, times, ns := s.c.column(), s.c.column(), s.c.column()
@@ -25,7 +25,7 @@ func (s *section) decode(n int, dst []Point, want func(int64) bool) ([]Point, er
 	if s.kind == Gauge && len(s.c.b) > 0 {
 		s.cols = append(s.cols, s.c.column(), s.c.column(), s.c.column())
 	}
-	if s.kind == Histogram || s.kind == Set {
+	if s.kind == Histogram || s.kind == Set || s.kind == rawExtended {
 		s.blobs, s.c.b = s.c.b, nil
 	}
 	id := s.first
@@ -69,6 +69,10 @@ func (s *section) fields(p *Point) {
 		p.Sketch = s.blob(s.cols[0].int())
 	case Raw:
 		p.Last = s.cols[0].float()
+	case rawExtended:
+		p.Kind, p.Last = Raw, s.cols[0].float()
+		p.setStart(s.cols[1].int())
+		p.Sketch = s.blob(s.cols[2].int())
 	}
 }
 

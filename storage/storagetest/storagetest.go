@@ -40,6 +40,7 @@ func Run(t *testing.T, open Open) {
 		"dead units are revived":                  testRevived,
 		"events are kept, listed and dropped":     testEvents,
 		"every tier agrees with a list":           testTiers,
+		"raw samples are kept one by one":         testRaw,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}

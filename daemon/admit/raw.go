@@ -1,0 +1,58 @@
+package admit
+
+import (
+	"example.com/nexusctl/daemon/record"
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/series"
+)
+
+// AdmitRaw decides on a series of raw samples. ok is false beyond the budget:
+// an overflow series would mix samples whose times are their identity, and
+// keep the first of them alone. The key's tags are sorted.
+func (l *Lane) AdmitRaw(k *series.Key) (a Admission, ok bool) {
+	l.key = k.Append(l.key[:0])
+	s := l.catalog.admitRaw(l.key, k)
+	if s == nil {
+		return Admission{}, false
+	}
+	at := refKey{s.Index, 1}
+	if ref, known := l.byKey[at]; known {
+		return Admission{Ref: ref, Series: s}, true
+	}
+	ref := uint32(len(l.refs))
+	l.refs = append(l.refs, s)
+	l.byKey[at] = ref
+	s.addRef(LaneRef{Lane: l.number, Ref: ref})
+	return Admission{Ref: ref, Series: s, New: true, Def: record.Def{Rate: 1, Key: []byte(s.Key)}}, true
+}
+
+// admitRaw returns the series of a canonical key, nil where the budget has no
+// room for it. Its sender is not named: requests come from gateways of others.
+func (c *Catalog) admitRaw(key []byte, k *series.Key) *Series {
+	if s := c.lookup(key); s != nil {
+		return s
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.byKey[string(key)]; s != nil {
+		return s
+	}
+	m := metricOf(k)
+	limit, tag := c.census.beyond(c.Budgets(), c.byName[k.Name], m.Tags)
+	source := c.census.intern(nil)
+	if limit != LimitNone {
+		c.overflowed.Add(1)
+		c.census.refuse(limit, tag, m, key, source)
+		return nil
+	}
+	return c.add(key, *k, source)
+}
+
+// metricOf is a key as the budgets look at it.
+func metricOf(k *series.Key) *protocol.Metric {
+	m := &protocol.Metric{Name: []byte(k.Name), Type: k.Type}
+	for _, t := range k.Tags {
+		m.Tags = append(m.Tags, protocol.Tag{Key: []byte(t.Key), Value: []byte(t.Value)})
+	}
+	return m
+}

@@ -1,0 +1,196 @@
+package api
+
+import (
+	"net/http"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"example.com/nexusctl/daemon/query"
+	"example.com/nexusctl/protocol"
+)
+
+// promRoutes are what Grafana asks a Prometheus for beside queries.
+func (s *Server) promRoutes() []route {
+	const at = "/prometheus/api/v1/"
+	return []route{
+		{"GET " + at + "series", s.promSeries}, {"POST " + at + "series", s.promSeries},
+		{"GET " + at + "labels", s.promLabels}, {"POST " + at + "labels", s.promLabels},
+		{"GET " + at + "label/{name}/values", s.promValues},
+		{"GET " + at + "metadata", s.promMetadata},
+		{"GET " + at + "format_query", s.promFormat}, {"POST " + at + "format_query", s.promFormat},
+		{"GET " + at + "query_exemplars", s.promExemplars}, {"POST " + at + "query_exemplars", s.promExemplars},
+		{"GET " + at + "status/buildinfo", s.promBuild},
+	}
+}
+
+// promSelectors reads match[] and limit.
+func (s *Server) promSelectors(w http.ResponseWriter, r *http.Request) (list [][]*labels.Matcher, limit int, ok bool) {
+	r.Body = http.MaxBytesReader(w, r.Body, 4*maxExpr)
+	if err := r.ParseForm(); err != nil {
+		s.promFail(w, http.StatusBadRequest, "bad_data", "the parameters cannot be read: "+err.Error())
+		return nil, 0, false
+	}
+	list, err := s.opts.Engine.ParseMatchers(r.Form["match[]"])
+	if err != nil {
+		s.promError(w, err)
+		return nil, 0, false
+	}
+	if text := r.Form.Get("limit"); text != "" {
+		if limit, err = strconv.Atoi(text); err != nil || limit < 0 {
+			s.promFail(w, http.StatusBadRequest, "bad_data", `invalid parameter "limit": it is no whole number from 0 on`)
+			return nil, 0, false
+		}
+	}
+	return list, limit, true
+}
+
+// promList answers with a list, and says where it was cut.
+func (s *Server) promList(w http.ResponseWriter, list any, more bool, err error) {
+	if err != nil {
+		s.promError(w, err)
+		return
+	}
+	a := promAnswer{Status: "success", Data: list}
+	if more {
+		a.Warnings = []string{"results truncated due to limit"}
+	}
+	s.promWrite(w, http.StatusOK, a)
+}
+
+func (s *Server) promSeries(w http.ResponseWriter, r *http.Request) {
+	selectors, limit, ok := s.promSelectors(w, r)
+	if !ok {
+		return
+	}
+	if len(selectors) == 0 {
+		s.promFail(w, http.StatusBadRequest, "bad_data", "no match[] parameter provided")
+		return
+	}
+	list, more, err := s.opts.Engine.Series(r.Context(), selectors, limit)
+	out := make([]map[string]string, 0, len(list))
+	for _, l := range list {
+		out = append(out, l.Map())
+	}
+	s.promList(w, out, more, err)
+}
+
+func (s *Server) promLabels(w http.ResponseWriter, r *http.Request) {
+	if selectors, limit, ok := s.promSelectors(w, r); ok {
+		list, more, err := s.opts.Engine.LabelNames(r.Context(), selectors, limit)
+		s.promList(w, list, more, err)
+	}
+}
+
+func (s *Server) promValues(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	if decoded, ok := strings.CutPrefix(name, "U__"); ok {
+		name = unescapeLabel(decoded)
+	}
+	if selectors, limit, ok := s.promSelectors(w, r); ok {
+		list, more, err := s.opts.Engine.LabelValues(r.Context(), name, selectors, limit)
+		s.promList(w, list, more, err)
+	}
+}
+
+// unescapeLabel reads a name with other characters than a path likes, as
+// Prometheus 3 escapes it: _2e_ is a dot, __ an underscore.
+func unescapeLabel(s string) string {
+	var b strings.Builder
+	for len(s) > 0 {
+		switch {
+		case strings.HasPrefix(s, "__"):
+			b.WriteByte('_')
+			s = s[2:]
+		case s[0] == '_' && strings.IndexByte(s[1:], '_') > 0:
+			end := 1 + strings.IndexByte(s[1:], '_')
+			if code, err := strconv.ParseUint(s[1:end], 16, 21); err == nil {
+				b.WriteRune(rune(code))
+				s = s[end+1:]
+				continue
+			}
+			fallthrough
+		default:
+			b.WriteByte(s[0])
+			s = s[1:]
+		}
+	}
+	return b.String()
+}
+
+type promMeta struct {
+	Type string `json:"type"`
+	Help string `json:"help"`
+	Unit string `json:"unit"`
+}
+
+// promMetadata says of each metric what its sender said, else how it is kept.
+func (s *Server) promMetadata(w http.ResponseWriter, r *http.Request) {
+	limit, err := strconv.Atoi(r.FormValue("limit"))
+	if r.FormValue("limit") == "" {
+		limit, err = -1, nil
+	}
+	if err != nil {
+		s.promFail(w, http.StatusBadRequest, "bad_data", `invalid parameter "limit": it is no whole number`)
+		return
+	}
+	only := r.FormValue("metric")
+	metrics, err := s.opts.Engine.Metrics(r.Context())
+	if err != nil {
+		s.promError(w, err)
+		return
+	}
+	out := map[string][]promMeta{}
+	add := func(name string, m promMeta) {
+		if _, known := out[name]; !known && (only == "" || name == only) && (limit < 0 || len(out) < limit) {
+			out[name] = []promMeta{m}
+		}
+	}
+	for _, m := range metrics {
+		if a := s.opts.Gateway.Metadata().Of(m.Name); a.Type != "" {
+			add(m.Name, promMeta{a.Type, a.Help, a.Unit})
+		} else {
+			add(m.Name, promMeta{Type: promType(m)})
+		}
+	}
+	s.promWrite(w, http.StatusOK, promAnswer{Status: "success", Data: out})
+}
+
+func promType(m query.Metric) string {
+	switch {
+	case m.Type == protocol.Counter:
+		return "counter"
+	case m.Type == protocol.Gauge, m.Type == protocol.Set:
+		return "gauge"
+	case m.Type.IsHistogram():
+		return "histogram"
+	}
+	return "unknown"
+}
+
+func (s *Server) promFormat(w http.ResponseWriter, r *http.Request) {
+	expr, ok := s.promExpr(w, r)
+	if !ok {
+		return
+	}
+	text, err := s.opts.Engine.Format(expr)
+	s.promList(w, text, false, err)
+}
+
+// promExemplars answers that there are none: the daemon keeps no exemplars.
+func (s *Server) promExemplars(w http.ResponseWriter, r *http.Request) {
+	if expr, ok := s.promExpr(w, r); ok {
+		_, err := s.opts.Engine.Format(expr)
+		s.promList(w, []any{}, false, err)
+	}
+}
+
+// promBuild tells Grafana which Prometheus it may take the daemon for: that of
+// the engine.
+func (s *Server) promBuild(w http.ResponseWriter, _ *http.Request) {
+	s.promWrite(w, http.StatusOK, promAnswer{Status: "success", Data: map[string]string{
+		"version": query.EngineVersion, "revision": "nexusctl " + s.opts.Version, "branch": "", "buildUser": "", "buildDate": "", "goVersion": runtime.Version(),
+	}})
+}
