@@ -174,3 +174,29 @@ func TestCheckpointThatCannotBeWritten(t *testing.T) {
 		t.Error("written into a directory that is not there")
 	}
 }
+
+// TestFullDiskAtACheckpoint takes the directory away while a checkpoint is due:
+// the flushes go on, and the first one after it is back writes it.
+func TestFullDiskAtACheckpoint(t *testing.T) {
+	p := newPipeline(t, usual)
+	dir := filepath.Join(t.TempDir(), "checkpoints")
+	files, err := replay.OpenCheckpoints(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.loop.Checkpoints = flush.NewCheckpointer(files, p.log, p.catalog, nil, slog.New(slog.DiscardHandler), func() time.Time { return time.Unix(0, p.clock.Load()) })
+	p.flushed(0, 1)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	p.clock.Store(int64(10 * time.Minute))
+	p.flushed(1, 3)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p.flushed(3, 4)
+	if at, err := files.Positions(); len(at) != 1 || err != nil {
+		t.Errorf("checkpoints %v, %v: want one", at, err)
+	}
+	p.checkStored(p.store, 4)
+}

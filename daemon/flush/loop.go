@@ -81,7 +81,17 @@ func (l *Loop) flush(ctx context.Context, g *aggregate.Generation) error {
 	l.settle(c, nil)
 	settled(c)
 	l.last = g
-	return l.Checkpoints.After(g, l.Queue.State())
+	l.checkpoint(g)
+	return nil
+}
+
+// checkpoint writes one where it is due. One that cannot be written, as on a full
+// disk, costs nothing but log that cannot be dropped yet: the next flush tries
+// again.
+func (l *Loop) checkpoint(g *aggregate.Generation) {
+	if err := l.Checkpoints.After(g, l.Queue.State()); err != nil {
+		l.Logger.Error("a checkpoint cannot be written; the log keeps what it would have freed, and the next flush tries again", "error", err)
+	}
 }
 
 // healing runs op until it has met no store that failed over to a copy that
