@@ -209,12 +209,14 @@ func (c *conn) cut(k *chunk, n int) {
 		c.skip, rest = true, nil
 	}
 	c.keep(rest)
-	if !c.skip {
-		c.grown(len(whole) == 0 && !anew, len(rest), k.arrived)
-	} else {
-		c.line.began, c.line.bytes = k.arrived, int64(n)
-	}
+	same := len(whole) == 0 && !anew && !c.skip
 	c.submit(k)
+	// The peer's time runs from here on: while the lane was busy nobody read.
+	if !c.skip {
+		c.grown(same, len(rest), time.Now())
+	} else {
+		c.line.began, c.line.bytes = time.Now(), int64(n)
+	}
 }
 
 // keep remembers an unfinished line, and lets go of memory that one long line

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"encoding/binary"
+	"time"
 
 	"example.com/nexusctl/protocol"
 )
@@ -34,7 +35,8 @@ func (c *conn) cutFrames(k *chunk, n int) {
 		}
 	}
 	c.keep(data)
-	c.grown(len(out) == 0, len(data), k.arrived)
+	same, rest := len(out) == 0, len(data)
 	k.units = out
 	c.submit(k)
+	c.grown(same, rest, time.Now()) // as in cut
 }

@@ -158,3 +158,27 @@ func TestTrusts(t *testing.T) {
 		t.Error("a Unix socket's peer is trusted")
 	}
 }
+
+// TestBusyLaneIsNotASlowSender keeps the lane busy for longer than a line may take:
+// what the peer has sent meanwhile was not late.
+func TestBusyLaneIsNotASlowSender(t *testing.T) {
+	lanes := &recorder{hold: true}
+	const grace = 100 * time.Millisecond
+	s := newServer(t, lanes, Options{Patience: Patience{Grace: grace, MinRate: 1 << 20}})
+	c := dial(t, "tcp", s.listen("tcp", "127.0.0.1:0"))
+	write(t, c, "a:1|c\nb")
+	lanes.wait(t, 1)
+	write(t, c, ":1|c\nb")
+	lanes.wait(t, 2)
+	write(t, c, ":1|c\nb") // is read, and finds the lane busy
+	eventually(t, "the third piece is read", func() bool { return s.Stats().Bytes.Load() == 7+6+6 })
+	time.Sleep(3 * grace)
+	write(t, c, ":1|c\n")
+	lanes.release()
+	if got := lanes.wait(t, 4); len(got.lines) != 4 || refusedOf(got) != 0 {
+		t.Errorf("%q, refused %v", got.lines, got.refused)
+	}
+	if n := s.Stats().Closed[SlowSender].Load(); n != 0 {
+		t.Errorf("%d connections were closed", n)
+	}
+}
