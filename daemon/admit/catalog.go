@@ -43,11 +43,12 @@ type Series struct {
 	id   atomic.Int64
 	mu   sync.Mutex
 	refs []LaneRef
+	few  [2]LaneRef // where refs begin: most series have no more
 }
 
 // LaneRef is a reference under which one lane knows a series.
 type LaneRef struct {
-	Lane int
+	Lane int32
 	Ref  uint32
 }
 
@@ -66,6 +67,9 @@ func (s *Series) Refs() []LaneRef {
 
 func (s *Series) addRef(r LaneRef) {
 	s.mu.Lock()
+	if s.refs == nil {
+		s.refs = s.few[:0]
+	}
 	s.refs = append(s.refs, r)
 	s.mu.Unlock()
 }

@@ -19,7 +19,8 @@ type Lane struct {
 	catalog *Catalog
 	aliases *aliases
 	refs    []*Series
-	byKey   map[refKey]uint32
+	plain   []uint32 // by series: one more than its reference at rate 1, 0 where it has none
+	byRate  map[refKey]uint32
 	rates   map[float64]struct{}
 	key     []byte
 	from    func() Source // of what comes now; may be nil
@@ -35,7 +36,7 @@ type refKey struct {
 func NewLane(number int, c *Catalog, maxAliases int) *Lane {
 	return &Lane{
 		number: number, catalog: c, aliases: newAliases(maxAliases),
-		byKey: map[refKey]uint32{}, rates: map[float64]struct{}{1: {}},
+		byRate: map[refKey]uint32{}, rates: map[float64]struct{}{1: {}},
 	}
 }
 
@@ -87,15 +88,36 @@ func (l *Lane) Admit(m *protocol.Metric) Admission {
 	l.key = series.AppendMetric(l.key[:0], m)
 	s := l.catalog.Admit(m, l.key, l.from)
 	rate, own := l.rate(m.Rate)
-	k := refKey{s.Index, rate}
-	if ref, ok := l.byKey[k]; ok {
+	return l.refer(s, rate, own)
+}
+
+// refer returns the reference of a series at a rate, and makes one where there is
+// none.
+func (l *Lane) refer(s *Series, rate, own float64) Admission {
+	if ref, ok := l.known(s, rate); ok {
 		return Admission{Ref: ref, Series: s, Rate: own}
 	}
 	ref := uint32(len(l.refs))
 	l.refs = append(l.refs, s)
-	l.byKey[k] = ref
-	s.addRef(LaneRef{Lane: l.number, Ref: ref})
+	if rate == 1 {
+		l.plain = append(l.plain, make([]uint32, max(0, int(s.Index)+1-len(l.plain)))...)
+		l.plain[s.Index] = ref + 1
+	} else {
+		l.byRate[refKey{s.Index, rate}] = ref
+	}
+	s.addRef(LaneRef{Lane: int32(l.number), Ref: ref})
 	return Admission{Ref: ref, Series: s, Rate: own, New: true, Def: record.Def{Rate: rate, Key: []byte(s.Key)}}
+}
+
+func (l *Lane) known(s *Series, rate float64) (ref uint32, ok bool) {
+	if rate != 1 {
+		ref, ok = l.byRate[refKey{s.Index, rate}]
+		return ref, ok
+	}
+	if int(s.Index) >= len(l.plain) || l.plain[s.Index] == 0 {
+		return 0, false
+	}
+	return l.plain[s.Index] - 1, true
 }
 
 // rate splits a sampling rate into what the reference carries and what the

@@ -1,7 +1,6 @@
 package admit
 
 import (
-	"example.com/nexusctl/daemon/record"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
 )
@@ -15,15 +14,7 @@ func (l *Lane) AdmitRaw(k *series.Key) (a Admission, ok bool) {
 	if s == nil {
 		return Admission{}, false
 	}
-	at := refKey{s.Index, 1}
-	if ref, known := l.byKey[at]; known {
-		return Admission{Ref: ref, Series: s}, true
-	}
-	ref := uint32(len(l.refs))
-	l.refs = append(l.refs, s)
-	l.byKey[at] = ref
-	s.addRef(LaneRef{Lane: l.number, Ref: ref})
-	return Admission{Ref: ref, Series: s, New: true, Def: record.Def{Rate: 1, Key: []byte(s.Key)}}, true
+	return l.refer(s, 1, 0), true
 }
 
 // admitRaw returns the series of a canonical key, nil where the budget has no

@@ -35,7 +35,7 @@ func (w *worker) learn() (any bool) {
 	turned := w.set.order.turned
 	for _, s := range turned[w.turned:] {
 		for _, r := range s.Refs() {
-			if r.Lane == w.number && int(r.Ref) < len(w.taker.kinds) {
+			if int(r.Lane) == w.number && int(r.Ref) < len(w.taker.kinds) {
 				w.taker.kinds[r.Ref].ordered = true
 			}
 		}
