@@ -227,7 +227,7 @@ func (s *Store) checkNames(ctx context.Context, tx *sql.Tx, named []Named) error
 		}
 		body, args := s.db.Rows([]dialect.Column{{Name: "id", Values: ids}, {Name: "h", Values: hashes}})
 		var found int
-		err := tx.QueryRowContext(ctx, "WITH wanted(id, h) AS ("+body+") SELECT COUNT(*) FROM wanted JOIN series ON series.id = wanted.id AND series.key_hash = wanted.h", args...).Scan(&found)
+		err := tx.QueryRowContext(ctx, "WITH wanted(id, h) AS ("+body+") SELECT COUNT(*) FROM wanted CROSS JOIN series WHERE series.id = wanted.id AND series.key_hash = wanted.h", args...).Scan(&found)
 		if err != nil {
 			return err
 		}
