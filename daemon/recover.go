@@ -35,6 +35,9 @@ func (d *Daemon) recover(ctx context.Context) error {
 	if err := d.refreshOthers(ctx); err != nil {
 		return err
 	}
+	if err := d.warnOfLostLog(ctx); err != nil {
+		return err
+	}
 	dir, err := replay.OpenCheckpoints(d.logDir())
 	if err != nil {
 		return err
@@ -184,6 +187,24 @@ func statement(c storage.Counts) ledger.Statement {
 	return ledger.Statement{
 		Stored: c.Stored, Rejected: c.Rejected, Shed: c.Shed, Dead: c.Dead, Lost: c.Lost, Duplicates: c.Duplicates,
 	}
+}
+
+// warnOfLostLog says when a new log meets a file of SQLite that another log has
+// filled: nobody else writes to that file, so the log is gone, and with it whatever
+// was not stored.
+func (d *Daemon) warnOfLostLog(ctx context.Context) error {
+	if d.log.End() > 0 || d.store.Backend() != "sqlite" {
+		return nil
+	}
+	writers, err := d.store.Writers(ctx)
+	if err != nil {
+		return fmt.Errorf("read the store's writers: %w", err)
+	}
+	for _, w := range writers {
+		d.logger.Warn("the store was filled from a log that is not in the data directory; what stood in it alone is lost: "+
+			"put the directory back and start again, if there is one", "log", w.ID, "stored_up_to", w.Position, "looked_in", d.logDir())
+	}
+	return nil
 }
 
 // refreshOthers reads what the other writers to the store have settled.
