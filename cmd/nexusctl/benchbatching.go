@@ -16,7 +16,7 @@ func benchBatchingCommand() *cli.Command {
 		Name:  "batching",
 		Usage: "a whole daemon with each setting of ingest.batching, under three loads",
 		Description: `Starts a daemon for each setting and load: a trickle of 20,000 lines a second over
-500 connections, 200,000 a second over 64, and a flood over 64. Latency is from a
+4,000 connections, 200,000 a second over 64, and a flood over 64. Latency is from a
 chunk's last byte to the tables. Takes a minute or two.
 
 Examples:

@@ -94,10 +94,10 @@ func TestBounds(t *testing.T) {
 		"fixed":                          {Batching{Mode: Fixed, Units: 2, Interval: long}, []int{1, 1, 2, 3, 1}, []uint64{2, 2, 2, 2}},
 		"fixed, of one":                  {Batching{Mode: Fixed, Units: 1, Interval: long}, []int{3, 1}, []uint64{1, 1, 1, 1}},
 		"fixed knows no bytes":           {Batching{Mode: Fixed, Units: 6, Bytes: 1, Interval: long}, []int{2, 2, 2}, []uint64{6}},
-		"fixed, by time":                 {Batching{Mode: Fixed, Units: 100, Interval: 20 * time.Millisecond}, []int{2, 2}, []uint64{4}},
-		"timed knows no units, no bytes": {Batching{Mode: Timed, Units: 1, Bytes: 1, Interval: 20 * time.Millisecond}, []int{2, 2, 3}, []uint64{7}},
+		"fixed, by time":                 {Batching{Mode: Fixed, Units: 100, Interval: 100 * time.Millisecond}, []int{2, 2}, []uint64{4}},
+		"timed knows no units, no bytes": {Batching{Mode: Timed, Units: 1, Bytes: 1, Interval: 100 * time.Millisecond}, []int{2, 2, 3}, []uint64{7}},
 		"memory":                         {Batching{Mode: Memory, Bytes: 24, Units: 1, Interval: long}, []int{1, 3, 2, 2}, []uint64{4, 4}},
-		"memory, by time":                {Batching{Mode: Memory, Bytes: 1 << 10, Interval: 20 * time.Millisecond}, []int{1, 3}, []uint64{4}},
+		"memory, by time":                {Batching{Mode: Memory, Bytes: 1 << 10, Interval: 100 * time.Millisecond}, []int{1, 3}, []uint64{4}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := &memory{}

@@ -20,13 +20,13 @@ var batchings = []struct {
 	{"memory-64KiB", []string{"ingest.batching=memory"}},
 }
 
-// batchingLoads are what they are compared under: writes of a line or two over
+// batchingLoads are what they are compared under: writes of five lines over
 // many connections, a usual service, and all that the daemon takes.
 var batchingLoads = []struct {
 	name string
 	load load
 }{
-	{"trickle", load{at(20_000), 500}},
+	{"trickle", load{at(20_000), 4000}},
 	{"steady-200k", load{at(200_000), 64}},
 	{"flood", load{flood, 64}},
 }
