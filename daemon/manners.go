@@ -12,6 +12,7 @@ func (d *Daemon) manners() []telemetry.Measure {
 	const ignored = "Parts of lines that mean nothing and were ignored, by kind."
 	what := func(kind string) telemetry.Label { return telemetry.Label{Name: "kind", Value: kind} }
 	list := []telemetry.Measure{
+		telemetry.Counter("nexus_shared_jobs_total", "Chunks, datagrams and requests that went into the log record of the one before them.", func() float64 { return float64(d.lanes.Stats().Shared.Load()) }),
 		telemetry.Counter("nexus_ignored_total", ignored, func() float64 { return float64(d.lanes.Stats().Sections.Load()) }, what("section")),
 		telemetry.Counter("nexus_ignored_total", ignored, func() float64 { return float64(d.lanes.Stats().Rates.Load()) }, what("rate")),
 		telemetry.Counter("nexus_blank_lines_total", "Blank lines of streams and datagrams, which are no units.", func() float64 { return float64(doors.Blank.Load()) }),

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/deadletter"
 	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/flush"
@@ -142,13 +143,20 @@ func (d *Daemon) startLanes(start lane.Start, crash uint64) {
 	d.lanes = lane.New(lane.Options{
 		Lanes: d.config.Lanes(), Log: d.log, Catalog: d.catalog, Page: d.page, Limits: limits(&d.config), Fold: d.foldOptions(),
 		MaxAliases: 2 * d.config.Ingest.MaxSeries, Logger: d.component("lane"), Now: d.now, Tracer: d.tracer,
-		Deliveries: d.deliveries, AckedOnly: d.config.WAL.Record == "acked",
+		Deliveries: d.deliveries, AckedOnly: d.config.WAL.Record == "acked", Batching: batching(&d.config.Ingest),
 	}, start)
 	d.loop.Queue = d.lanes.Collector()
 	if crash > 0 {
 		done := make(chan struct{})
 		d.lanes.Submit(0, &shedJob{units: crash, done: done})
 		<-done
+	}
+}
+
+// batching returns how the lanes gather jobs into records.
+func batching(c *config.Ingest) lane.Batching {
+	return lane.Batching{
+		Mode: lane.Mode(c.Batching), Units: c.BatchUnits, Bytes: int(c.BatchBytes), Interval: time.Duration(c.BatchInterval),
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -17,7 +18,7 @@ import (
 var benchNames = []struct{ name, usage string }{
 	{"parse", "the parser alone: text, tags, JSON"},
 	{"aggregate", "the fold into the live tables, at 1,000 and 100,000 series"},
-	{"ingest", "a whole daemon over loopback, its ledger compared"},
+	{"ingest", "a whole daemon over loopback, its ledger compared, beside a process that only reads"},
 	{"all", "all of these"},
 }
 
@@ -42,7 +43,7 @@ Examples:
 			Action:      func(c *cli.Context) error { return runBench(c, b.name) },
 		})
 	}
-	c.Subcommands = append(c.Subcommands, benchStorageCommand())
+	c.Subcommands = append(c.Subcommands, benchBatchingCommand(), benchStorageCommand(), benchSinkCommand())
 	return c
 }
 
@@ -78,6 +79,11 @@ func runBench(c *cli.Context, name string) error {
 	}
 	ctx, stop := interruptible(c.Context)
 	defer stop()
+	return measureBench(ctx, c, format, stages, old)
+}
+
+// measureBench runs the stages and shows what they say.
+func measureBench(ctx context.Context, c *cli.Context, format string, stages []bench.Stage, old bench.Report) (err error) {
 	report := bench.Report{Machine: benchMachine(c.String("dir"))}
 	report.Results, err = bench.Measure(ctx, stages, c.Duration("duration"), c.Int("count"), func(stage string, run int) {
 		if isTerminal(c.App.ErrWriter) {
@@ -104,7 +110,11 @@ func showBench(c *cli.Context, format string, report, old bench.Report) error {
 			return err
 		}
 	}
-	return emit(c.App.Writer, format, report, benchTable(report))
+	show := benchTable
+	if c.Command.Name == "batching" {
+		show = batchingTable
+	}
+	return emit(c.App.Writer, format, report, show(report))
 }
 
 func benchStages(c *cli.Context, name string) (stages []bench.Stage, err error) {
@@ -120,13 +130,28 @@ func benchStages(c *cli.Context, name string) (stages []bench.Stage, err error) 
 		stages = append(stages, bench.Aggregate(series...)...)
 	}
 	if is("ingest") {
-		self, err := os.Executable()
+		child, err := benchChild(c)
 		if err != nil {
-			return nil, fmt.Errorf("the daemon's executable: %w", err)
+			return nil, err
 		}
-		stages = append(stages, bench.Ingest(bench.Child{Executable: self, Dir: c.String("dir")})...)
+		stages = append(stages, bench.Ingest(child)...)
+	}
+	if name == "batching" {
+		child, err := benchChild(c)
+		if err != nil {
+			return nil, err
+		}
+		stages = append(stages, bench.Batching(child)...)
 	}
 	return stages, nil
+}
+
+func benchChild(c *cli.Context) (bench.Child, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return bench.Child{}, fmt.Errorf("the daemon's executable: %w", err)
+	}
+	return bench.Child{Executable: self, Dir: c.String("dir")}, nil
 }
 
 func benchMachine(dir string) bench.Machine {
@@ -174,7 +199,7 @@ func printMachine(c *cli.Context, m bench.Machine, old bench.Report) error {
 }
 
 func benchTable(r bench.Report) *table {
-	t := &table{head: []string{"NAME", "NS/OP", "PER SECOND", "CPU-S/M", "ALLOCS/OP", "B/SERIES", "LINE B", "LOG B/OP", "SENDER CPU-S/M", "RATE TO OLD", "CPU TO OLD"}}
+	t := &table{head: []string{"NAME", "NS/OP", "PER SECOND", "CPU-S/M", "ALLOCS/OP", "B/SERIES", "LINE B", "LOG B/OP", "SENDER CPU-S/M", "RATE TO SINK", "CPU TO SINK", "RATE TO OLD", "CPU TO OLD"}}
 	some := func(format string, v float64) string {
 		if v == 0 {
 			return ""
@@ -187,12 +212,16 @@ func benchTable(r bench.Report) *table {
 	}
 	for _, b := range r.Results {
 		allocs := ""
+		var sink bench.Beside
+		if b.Sink != nil {
+			sink = *b.Sink
+		}
 		if b.AllocsPerOp != nil {
 			allocs = fmt.Sprint(*b.AllocsPerOp)
 		}
 		t.add(b.Name, fmt.Sprintf("%.1f", b.NsPerOp), fmt.Sprintf("%.0f", b.PerSecond), fmt.Sprintf("%.4f", b.CPUSPerMillion), allocs,
 			some("%.0f", b.BytesPerSeries), some("%.1f", b.LineBytes), some("%.2f", b.LogBytesPerOp), some("%.4f", b.SenderCPUSPerMillion),
-			some("%.3f", ratios[b.Name].PerSecond), some("%.3f", ratios[b.Name].CPU))
+			some("%.3f", sink.Rate), some("%.1f", sink.CPU), some("%.3f", ratios[b.Name].PerSecond), some("%.3f", ratios[b.Name].CPU))
 	}
 	return t
 }

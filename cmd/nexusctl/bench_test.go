@@ -64,6 +64,9 @@ func TestBenchIngest(t *testing.T) {
 	if r.Ops == 0 || r.CPUSPerMillion <= 0 || r.LogBytesPerOp <= 0 || r.Verify == nil || !r.Verify.OK || r.Verify.Expected != r.Ops {
 		t.Errorf("%+v", r)
 	}
+	if r.Sink == nil || r.Sink.PerSecond <= 0 || r.Sink.Rate <= 0 || r.Sink.Rate > 2 {
+		t.Errorf("beside a sink: %+v", r.Sink)
+	}
 	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}

@@ -26,6 +26,7 @@ type body struct {
 	refused  int
 	delivery *lane.Delivery // where the request has an idempotency key
 	remote   string
+	size     int // bytes
 	log      wal.Position
 	err      error
 	done     chan struct{}
@@ -41,6 +42,12 @@ func (b *body) Take(t *lane.Taker) {
 func (b *body) Done(log wal.Position, err error) {
 	b.log, b.err = log, err
 	close(b.done)
+}
+
+// Share says that the body may stand in one record with others, unless it can
+// come again.
+func (b *body) Share() (lane.Share, bool) {
+	return lane.Share{Bytes: b.size}, b.delivery == nil
 }
 
 // Source says whom the body is from.
@@ -71,7 +78,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request, data []byte, tak
 		s.problem(w, r, *p)
 		return
 	}
-	b := &body{take: take, delivery: d, remote: r.RemoteAddr, done: make(chan struct{}), rejected: []api.Rejection{}}
+	b := &body{take: take, delivery: d, remote: r.RemoteAddr, size: len(data), done: make(chan struct{}), rejected: []api.Rejection{}}
 	s.opts.Lanes.Submit(s.opts.Lanes.Assign(), b)
 	<-b.done
 	if b.err == nil && d != nil {

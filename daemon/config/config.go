@@ -87,6 +87,11 @@ type Ingest struct {
 	MinRate          Size     `toml:"min_rate" live:"yes"`           // a second
 	MaxSkip          Size     `toml:"max_skip" live:"yes"`           // 0: none
 	KeepEvents       Duration `toml:"keep_events" live:"yes"`
+
+	Batching      string   `toml:"batching"`
+	BatchUnits    int      `toml:"batch_units"`
+	BatchInterval Duration `toml:"batch_interval"`
+	BatchBytes    Size     `toml:"batch_bytes"`
 }
 
 // Aggregate is how samples become points.
@@ -156,6 +161,7 @@ func Default() Config {
 			Past: Duration(24 * time.Hour), Future: Duration(10 * time.Minute), Dialect: "nexus",
 			FirstByteTimeout: Duration(10 * time.Second), LineTimeout: Duration(10 * time.Second), MinRate: 64, MaxSkip: 64 << 20,
 			KeepEvents: Duration(90 * 24 * time.Hour),
+			Batching:   "adaptive", BatchUnits: 1000, BatchInterval: Duration(time.Millisecond), BatchBytes: 64 << 10,
 		},
 		Aggregate: Aggregate{Resolution: Duration(10 * time.Second), Schema: 5, Idle: Duration(5 * time.Minute)},
 		WAL:       WAL{Record: "all", Sync: "interval", Interval: Duration(100 * time.Millisecond), SegmentSize: 64 << 20},

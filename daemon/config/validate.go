@@ -118,6 +118,10 @@ func (i *Ingest) check(c *checks) {
 	c.between("ingest.min_rate", int64(i.MinRate), 1, 1<<20)
 	c.between("ingest.max_skip", int64(i.MaxSkip), 0, 1<<40)
 	c.within("ingest.keep_events", i.KeepEvents, time.Hour, 100*365*24*time.Hour)
+	c.oneOf("ingest.batching", i.Batching, "adaptive", "fixed", "timed", "memory")
+	c.between("ingest.batch_units", int64(i.BatchUnits), 1, 64<<10)
+	c.within("ingest.batch_interval", i.BatchInterval, 100*time.Microsecond, time.Second)
+	c.between("ingest.batch_bytes", int64(i.BatchBytes), 1<<10, 4<<20)
 }
 
 func (a *Aggregate) check(c *checks) {

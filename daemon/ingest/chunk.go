@@ -46,6 +46,11 @@ func (c *chunk) Take(t *lane.Taker) {
 	}
 }
 
+// Share says that the chunk may stand in one record with others.
+func (c *chunk) Share() (lane.Share, bool) {
+	return lane.Share{Bytes: len(c.units), Unlogged: true}, true
+}
+
 // Source says whom the chunk is from.
 func (c *chunk) Source() admit.Source { return sourceOf(c.listener, c.peer) }
 

@@ -1,6 +1,7 @@
 // Package lane runs the daemon's workers. A lane is one goroutine that reads
 // units off a job, decides on each, logs what it took as one record and folds
-// it into its own tables. Nothing on that way is shared but the log's lock.
+// it into its own tables. Jobs that wait together may share a record: Batching
+// says when. Nothing on that way is shared but the log's lock.
 //
 // A Set holds the lanes, the sequencer that marks generations, and the
 // Collector that keeps them until they are in the store. What must be exact
@@ -54,6 +55,8 @@ type Options struct {
 	// see Taker.Unlogged. Its generations stay in memory until they are stored,
 	// and the lanes wait where they are too many.
 	AckedOnly bool
+	// Batching is how jobs share records; its zero value is the default.
+	Batching Batching
 	// Deliveries decides on what can be sent again; nil where nothing can.
 	Deliveries *delivery.Registry
 }
@@ -128,11 +131,12 @@ func (s *Set) Lanes() int { return len(s.workers) }
 // Panics returns how many panics the lanes have contained.
 func (s *Set) Panics() uint64 { return s.panics.Load() }
 
-// Stats are counters of what lines held that means nothing, safe to read at any
-// time.
+// Stats are counters of what lines held that means nothing, and of batches, safe
+// to read at any time.
 type Stats struct {
 	Sections atomic.Uint64 // sections and JSON fields that are not known
 	Rates    atomic.Uint64 // sampling rates on gauges and sets
+	Shared   atomic.Uint64 // jobs that went into the record of the one before them
 }
 
 // Stats returns the counters.

@@ -25,6 +25,7 @@ type Taker struct {
 	lane    *worker
 	parser  *protocol.Parser
 	maxLine int // of the parser's limits
+	most    int // values with which a record is full
 	quick   quick
 	batch   record.Batch
 	kinds   []refKind // by reference
@@ -227,7 +228,7 @@ func (t *Taker) splitFull() {
 	if t.whole() {
 		return
 	}
-	if len(t.batch.Samples)+len(t.batch.Timed)+len(t.batch.Ordered) >= maxBatch || t.defined+len(t.batch.Events.Bytes) >= maxDefs {
+	if len(t.batch.Samples)+len(t.batch.Timed)+len(t.batch.Ordered) >= t.most || t.defined+len(t.batch.Events.Bytes) >= maxDefs {
 		t.lane.commit()
 	}
 }

@@ -74,8 +74,8 @@ type worker struct {
 	encoded   []byte
 	received  *atomic.Uint64
 	logged    wal.Position
-	lastError error
-	timing    *Timing // of the job at hand, where it is sampled
+	batching  Batching
+	gathering gathering
 
 	jobs chan Job
 	mail chan func()
@@ -89,13 +89,14 @@ func newWorker(number int, s *Set, m record.Mark) *worker {
 		received: s.opts.Page.Lane(number),
 		jobs:     make(chan Job, queueLength),
 		mail:     make(chan func(), queueLength),
+		batching: s.opts.Batching.complete(),
 	}
-	w.taker = Taker{lane: w, parser: protocol.NewParser(s.opts.Limits), maxLine: s.opts.Limits.MaxLine, limits: s.opts.Limits}
+	w.taker = Taker{lane: w, most: w.batching.most(), parser: protocol.NewParser(s.opts.Limits), maxLine: s.opts.Limits.MaxLine, limits: s.opts.Limits}
 	return w
 }
 
 // run works until jobs is closed. Mail comes first: a reader waits for one
-// chunk at most.
+// batch at most.
 func (w *worker) run() {
 	for {
 		select {
@@ -105,6 +106,11 @@ func (w *worker) run() {
 		default:
 		}
 		jobs, look := w.open()
+		if j := w.gathering.held; j != nil && jobs != nil {
+			w.gathering.held = nil
+			w.work(j)
+			continue
+		}
 		select {
 		case f := <-w.mail:
 			f()
@@ -144,39 +150,52 @@ func (w *worker) drainMail() {
 	}
 }
 
-// work runs one job. A panic in it is contained here: what the job handed over
-// before is kept, the rest of it is not taken, the lane goes on.
+// work runs a job, and those that may share its record and have come, or come
+// in time. A panic in one is contained there: what it handed over before is
+// kept, the rest of it is not taken, the other jobs and the lane go on.
 func (w *worker) work(j Job) {
-	w.lastError = nil
-	w.taker.parser.Now = w.set.opts.Now().UnixMilli()
-	w.beginTiming(j)
-	w.admit.From(sourceOf(j))
-	w.take(j)
-	if w.timing != nil {
-		w.timing.Taken = time.Now()
+	w.gathering.begin(j)
+	for ; j != nil; j = w.next() {
+		w.hear(j)
 	}
 	w.commit()
 	w.taker.unlogged = false
 	w.taker.batch.Reset()
 	w.taker.outcome = nil
-	w.endTiming()
-	j.Done(w.logged, w.lastError)
+	w.finish()
+	if answer := w.gathering.asked; answer != nil {
+		w.gathering.asked = nil
+		answer()
+	}
 }
 
-func (w *worker) beginTiming(j Job) {
-	w.timing = nil
+// hear lets one job hand over its units.
+func (w *worker) hear(j Job) {
+	g := &w.gathering
+	w.taker.parser.Now = w.set.opts.Now().UnixMilli()
+	g.jobs = append(g.jobs, taken{job: j, timing: w.beginTiming(j)})
+	w.admit.From(sourceOf(j))
+	w.take(j)
+	w.attribute(w.units())
+	if t := g.last().timing; t != nil {
+		t.Taken = time.Now()
+	}
+}
+
+func (w *worker) beginTiming(j Job) *Timing {
 	if t := w.set.opts.Tracer; t == nil || !t.Sample() {
-		return
+		return nil
 	}
-	w.timing = &Timing{Lane: w.number, Began: time.Now()}
+	timing := &Timing{Lane: w.number, Began: time.Now()}
 	if a, ok := j.(arrival); ok {
-		w.timing.Arrived = a.Arrived()
+		timing.Arrived = a.Arrived()
 	}
+	return timing
 }
 
-func (w *worker) endTiming() {
-	if t := w.timing; t != nil && !t.Folded.IsZero() {
-		t.Log, t.Generation = w.logged, w.fold.Generation()
+func (w *worker) endTiming(j *taken) {
+	if t := j.timing; t != nil && !t.Folded.IsZero() {
+		t.Log, t.Generation = j.log, w.fold.Generation()
 		w.set.opts.Tracer.Batch(*t)
 	}
 }
@@ -185,12 +204,18 @@ func (w *worker) take(j Job) {
 	defer func() {
 		if r := recover(); r != nil {
 			w.set.panics.Add(1)
-			w.lastError = &PanicError{Value: r}
+			w.gathering.last().err = &PanicError{Value: r}
 			w.taker.abandon()
 			w.set.opts.Logger.Error("panic in a job was contained", "lane", w.number, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	j.Take(&w.taker)
+}
+
+// units returns the units of the batch that stand in the ledger.
+func (w *worker) units() uint64 {
+	t, b := &w.taker, &w.taker.batch
+	return b.Values() - t.own + b.Refused()
 }
 
 // commit logs and folds what the taker has gathered.
@@ -200,7 +225,7 @@ func (w *worker) commit() {
 		return
 	}
 	b.Lane, b.At = uint32(w.number), w.set.opts.Now().UnixMilli()
-	units := b.Values() - t.own + b.Refused()
+	units := w.units()
 	again := t.delivery != nil || t.opening != nil
 	raw := len(b.Raw) > 0
 	counted := !again && !raw
@@ -215,7 +240,7 @@ func (w *worker) commit() {
 		mark = w.set.order.mark
 		if raw {
 			w.settleRaw()
-			units = b.Values() - t.own + b.Refused()
+			units = w.units()
 		}
 		if raw && !again {
 			counted = true
@@ -228,8 +253,9 @@ func (w *worker) commit() {
 	switch {
 	case nothing && !t.unlogged:
 		w.logged = nothingAt // behind whatever was repeated, on whichever lane
+		w.settleJobs(units, nil)
 	case err != nil && !nothing:
-		w.lastError = err
+		w.settleJobs(units, err)
 		if raw {
 			w.forgetRaw()
 		}
@@ -241,16 +267,13 @@ func (w *worker) commit() {
 			span = wal.Span{From: nothingAt, To: nothingAt}
 		}
 		w.logged = span.To
-		if w.timing != nil {
-			w.timing.Logged = time.Now()
-			w.timing.Units += units
-		}
+		w.settleJobs(units, nil)
+		logged := time.Now()
 		w.enter(mark)
 		w.foldBatch(span)
-		if w.timing != nil {
-			w.timing.Folded = time.Now()
-		}
+		w.stamp(logged)
 	}
+	w.gathering.turn()
 	b.Reset()
 	if t.unlogged { // the job may go on
 		b.Unpacked()

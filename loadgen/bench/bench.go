@@ -53,6 +53,9 @@ type Result struct {
 
 	SenderCPUSPerMillion float64          `json:"sender_cpu_s_per_million,omitempty"`
 	LogBytesPerOp        float64          `json:"log_bytes_per_op,omitempty"`
+	LogFramesPerOp       float64          `json:"log_frames_per_op,omitempty"`
+	LatencyMS            *Latency         `json:"latency_ms,omitempty"`
+	Sink                 *Beside          `json:"sink,omitempty"`
 	Verify               *loadgen.Verdict `json:"verify,omitempty"`
 }
 

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -43,7 +41,7 @@ func startDaemon(ctx context.Context, c Child) (*daemon, error) {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
 	d := &daemon{dir: dir, done: make(chan struct{})}
-	if err := d.launch(c.Executable); err != nil {
+	if err := d.launch(c); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	if err := d.ready(ctx); err != nil {
@@ -52,7 +50,7 @@ func startDaemon(ctx context.Context, c Child) (*daemon, error) {
 	return d, nil
 }
 
-func (d *daemon) launch(executable string) (err error) {
+func (d *daemon) launch(c Child) (err error) {
 	if d.addr, err = freeAddr(); err != nil {
 		return err
 	}
@@ -63,12 +61,21 @@ func (d *daemon) launch(executable string) (err error) {
 	if err := os.WriteFile(config, nil, 0o600); err != nil {
 		return fmt.Errorf("daemon's configuration: %w", err)
 	}
+	args := []string{"daemon", "--config", config, "--listen", d.addr, "--data-dir", filepath.Join(d.dir, "data")}
+	for _, s := range c.settings {
+		args = append(args, "--set", s)
+	}
+	return d.spawn(c.Executable, args...)
+}
+
+// spawn starts the process itself, with its output in a file.
+func (d *daemon) spawn(executable string, args ...string) error {
 	log, err := os.Create(filepath.Join(d.dir, "daemon.log"))
 	if err != nil {
 		return fmt.Errorf("daemon's log: %w", err)
 	}
 	defer log.Close()
-	d.cmd = exec.Command(executable, "daemon", "--config", config, "--listen", d.addr, "--data-dir", filepath.Join(d.dir, "data"))
+	d.cmd = exec.Command(executable, args...)
 	d.cmd.Env = childEnv(os.Environ())
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	// A ctrl-C is for us to pass on, once the daemon is no longer needed.
@@ -142,27 +149,6 @@ func (d *daemon) get(ctx context.Context, path string) ([]byte, error) {
 		err = fmt.Errorf("%s answers %s", path, res.Status)
 	}
 	return b, err
-}
-
-// logMetric counts what the daemon has appended to its log.
-const logMetric = "nexus_log_appended_bytes_total"
-
-// used returns the processor time the daemon has used and the bytes it logged.
-func (d *daemon) used(ctx context.Context) (cpu time.Duration, logged float64, err error) {
-	if cpu, err = processCPU(d.cmd.Process.Pid); err != nil {
-		return 0, 0, err
-	}
-	b, err := d.get(ctx, api.Exposition)
-	if err != nil {
-		return 0, 0, err
-	}
-	for line := range bytes.Lines(b) {
-		if rest, ok := bytes.CutPrefix(line, []byte(logMetric+" ")); ok {
-			logged, err = strconv.ParseFloat(strings.TrimSpace(string(rest)), 64)
-			return cpu, logged, err
-		}
-	}
-	return 0, 0, fmt.Errorf("%s is missing from %s", logMetric, api.Exposition)
 }
 
 // stop ends the daemon as an operator would and removes its data.
