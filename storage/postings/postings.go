@@ -43,13 +43,6 @@ func (p posting) count() uint64 {
 	return p.more.GetCardinality()
 }
 
-func (p posting) bitmap() *roaring.Bitmap {
-	if p.more == nil {
-		return roaring.BitmapOf(p.one)
-	}
-	return p.more
-}
-
 // What Size reckons with, bytes: the place of a value in its map, a bitmap with
 // its first container, and an id in a container that grows by doubling.
 const (

@@ -129,7 +129,6 @@ func BenchmarkFindMillion(b *testing.B) {
 	before := heap()
 	x := million()
 	taken := float64(heap()-before) / float64(x.Len())
-	b.Logf("%.1f bytes a series on the heap, %.1f reckoned", taken, float64(x.Size())/float64(x.Len()))
 	for name, ms := range map[string][]series.Matcher{
 		"equal and expression": {matcher(b, "env", series.Equal, "prod"), matcher(b, "host", series.Regexp, "web.*")},
 		"two equalities":       {matcher(b, "env", series.Equal, "prod"), matcher(b, "host", series.Equal, "web0042")},
@@ -141,6 +140,8 @@ func BenchmarkFindMillion(b *testing.B) {
 				n = len(x.Find(ms, 0, 1_000_000))
 			}
 			b.ReportMetric(float64(n), "series")
+			b.ReportMetric(taken, "heap-B/series")
+			b.ReportMetric(float64(x.Size())/float64(x.Len()), "reckoned-B/series")
 		})
 	}
 	runtime.KeepAlive(x)
