@@ -205,7 +205,6 @@ func (d *Daemon) openStore(ctx context.Context) error {
 	}
 	d.store = store
 	d.closers.add("store", store.Close)
-	d.closers.add("index of series", indexSeries(ctx, store, d.component("storage")))
 	return nil
 }
 

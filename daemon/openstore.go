@@ -54,21 +54,3 @@ func migrateUp(ctx context.Context, o storage.Options) (applied int, err error) 
 	done, err := m.Up(ctx)
 	return len(done), errors.Join(err, m.Close())
 }
-
-// indexSeries has the series indexed while the daemon starts, so that the first
-// query need not wait for all of it. It returns what ends it.
-func indexSeries(ctx context.Context, s *storage.Store, log *slog.Logger) (stop func() error) {
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the start's end is not the daemon's
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := s.IndexSeries(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("series are not indexed yet; the first query will try again", "error", err)
-		}
-	}()
-	return func() error {
-		cancel()
-		<-done
-		return nil
-	}
-}

@@ -4,11 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"regexp/syntax"
 	"strconv"
+	"strings"
 
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
-	"example.com/nexusctl/storage/postings"
 )
 
 // Series is one stored series.
@@ -45,22 +46,9 @@ func (s *Store) Names(ctx context.Context) (list []Name, err error) {
 }
 
 // FindSeries returns up to limit series that match, by rising id from behind
-// after. The index in memory says which; where the series do not fit into it,
-// rows are compared one by one.
-func (s *Store) FindSeries(ctx context.Context, ms []series.Matcher, after int64, limit int) ([]Series, error) {
-	ids, ok, err := s.findIndexed(ctx, ms, after, limit)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return s.scanSeries(ctx, ms, after, limit)
-	}
-	return s.seriesByID(ctx, ids)
-}
-
-// scanSeries is FindSeries without the index. A name, or the beginning of one,
-// is looked up by the database; tags are compared row by row.
-func (s *Store) scanSeries(ctx context.Context, ms []series.Matcher, after int64, limit int) (list []Series, err error) {
+// after. A name, or the beginning of one, is looked up by index; tags are
+// compared row by row.
+func (s *Store) FindSeries(ctx context.Context, ms []series.Matcher, after int64, limit int) (list []Series, err error) {
 	where, args := nameClause(ms)
 	query := "SELECT series.id, series.key, COALESCE(metric.description, ''), COALESCE(metric.unit, '') FROM series LEFT JOIN metric ON metric.name = series.name WHERE series.id > $1" +
 		where + " ORDER BY series.id LIMIT $2"
@@ -128,11 +116,27 @@ func nameClause(ms []series.Matcher) (clause string, args []any) {
 		case m.Tag == series.TypeTag && m.Op == series.Equal:
 			add(" AND series.type = %s", m.Value)
 		case m.Tag == series.NameTag && m.Op == series.Regexp:
-			if p := postings.Prefix(m.Value); p != "" {
+			if p := literalPrefix(m.Value); p != "" {
 				add(" AND series.name >= %s", p)
 				add(" AND series.name < %s", p+maxRune)
 			}
 		}
 	}
 	return clause, args
+}
+
+// literalPrefix returns what every match of the expression begins with.
+func literalPrefix(pattern string) string {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	re = re.Simplify()
+	if re.Op == syntax.OpConcat && len(re.Sub) > 0 {
+		re = re.Sub[0]
+	}
+	if re.Op != syntax.OpLiteral || re.Flags&syntax.FoldCase != 0 {
+		return ""
+	}
+	return strings.ToValidUTF8(string(re.Rune), "")
 }

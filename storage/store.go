@@ -57,7 +57,6 @@ type Store struct {
 	work sync.Mutex
 	// people are the series that have rows by the minute.
 	people atomic.Pointer[[]int64]
-	index  seriesIndex
 }
 
 const defaultTimeout = 30 * time.Second
@@ -77,10 +76,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{db: db, timeout: o.Timeout}
-	s.index.log, s.index.limit = o.Logger, indexLimit
-	if s.index.log == nil {
-		s.index.log = slog.New(slog.DiscardHandler)
-	}
 	if db.Name == dialect.SQLite {
 		s.files = newChunkFiles(db.Path)
 	}
