@@ -53,7 +53,7 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 		work = work[n:]
 	}
 	if stats.Blocks > 0 {
-		if _, err := s.db.Partitions.DropEmpty(ctx, s.db.Write, "flush_block", before); err != nil {
+		if _, err := s.db.Partitions.DropEmpty(ctx, s.db.Write, "flush_block", before, 2*s.timeout); err != nil {
 			return stats, s.wrap("drop empty partitions", err)
 		}
 	}

@@ -71,11 +71,11 @@ func (s *Set) Mark() error {
 	now := s.opts.Now().UnixMilli()
 	var closed opened
 	var m record.Mark
-	span, err := s.log.Append(func(wal.Position) []byte {
-		closed = opened{s.order.mark, s.order.ordered}
+	span, err := s.log.Append(func(at wal.Position) []byte {
+		closed = opened{mark: s.order.mark, ordered: s.order.ordered}
 		m = NextMark(closed.mark, now, s.opts.Fold.Resolution)
 		s.order.mark, s.order.ordered = m, aggregate.NewOrdered()
-		s.open.Store(&opened{m, s.order.ordered})
+		s.open.Store(&opened{m, at, s.order.ordered})
 		return record.AppendMark(nil, m)
 	})
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/record"
+	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
 )
 
@@ -97,6 +98,7 @@ type Set struct {
 // opened is the open generation, for readers.
 type opened struct {
 	mark    record.Mark
+	from    wal.Position // of its mark, or a little behind
 	ordered *aggregate.Ordered
 }
 
@@ -113,7 +115,7 @@ func New(o Options, start Start) *Set {
 	if s.order.recent == nil {
 		s.order.recent = aggregate.NewRecent()
 	}
-	s.open.Store(&opened{start.Mark, s.order.ordered})
+	s.open.Store(&opened{start.Mark, wal.Position(start.Position), s.order.ordered})
 	for i := range o.Lanes {
 		w := newWorker(i, s, start.Mark)
 		s.workers = append(s.workers, w)

@@ -631,3 +631,34 @@ func TestAckedOnlyWaits(t *testing.T) {
 		t.Errorf("%+v", terms)
 	}
 }
+
+// TestLongGenerationIsClosedEarly: what a start after a kill has to read back is
+// bounded by bytes too, however fast senders are.
+func TestLongGenerationIsClosedEarly(t *testing.T) {
+	log := &memory{}
+	h := newHarness(t, 1, log, nil)
+	early := func() bool {
+		select {
+		case <-h.set.early:
+			return true
+		default:
+			return false
+		}
+	}
+	h.send(0, "a:1|c\n")
+	if early() {
+		t.Error("a short generation is closed early")
+	}
+	log.mu.Lock()
+	log.end += maxGeneration
+	log.mu.Unlock()
+	h.send(0, "a:1|c\n")
+	if !early() {
+		t.Error("a generation of 128 MiB of log goes on")
+	}
+	h.mark()
+	h.send(0, "a:1|c\n")
+	if early() {
+		t.Error("the next generation is closed early, too")
+	}
+}

@@ -59,6 +59,11 @@ func sourceOf(j Job) func() admit.Source {
 	return nil
 }
 
+// maxGeneration is how much log a generation spans before it is closed early: all
+// of it may have to be read back when the daemon starts after a kill, and a start
+// should take seconds at any rate of sending.
+const maxGeneration = 128 << 20
+
 // queueLength bounds the jobs that wait for a lane. A connection that finds
 // the queue full waits, stops reading, and TCP pushes back on its sender.
 const queueLength = 8
@@ -281,7 +286,7 @@ func (w *worker) commit() {
 	t.turning = t.turning[:0]
 	t.replace, t.own, t.defined, t.rawBytes = false, 0, 0, 0
 	t.delivery, t.opening = nil, nil
-	if w.fold.Crowded() {
+	if w.fold.Crowded() || w.logged > w.set.open.Load().from+maxGeneration {
 		w.set.hurry()
 	}
 }

@@ -271,7 +271,7 @@ func TestColumns(t *testing.T) {
 func TestNoPartitions(t *testing.T) {
 	var p *Partitions
 	p.Forget()
-	n, err := p.DropEmpty(t.Context(), nil, "flush_block", 1)
+	n, err := p.DropEmpty(t.Context(), nil, "flush_block", 1, 0)
 	if err := errors.Join(err, p.Ensure(t.Context(), nil, "flush_block", 1, 1)); n != 0 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}

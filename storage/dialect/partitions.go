@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -22,14 +23,15 @@ type Partitions struct {
 	log *slog.Logger
 
 	mu    sync.Mutex
-	known map[string]struct{} // what this process made or found, bounded
+	known map[string]struct{}  // what this process made or found, bounded
+	empty map[string]time.Time // since when, of the partitions that were found empty; bounded
 }
 
 // maxKnown bounds what is remembered; forgetting costs one statement.
 const maxKnown = 4096
 
 func newPartitions(log *slog.Logger) *Partitions {
-	return &Partitions{log: log, known: map[string]struct{}{}}
+	return &Partitions{log: log, known: map[string]struct{}{}, empty: map[string]time.Time{}}
 }
 
 func partitionName(table string, n int64) string { return table + "_" + strconv.FormatInt(n, 10) }
@@ -111,7 +113,11 @@ WHERE i.inhparent = to_regclass($1)`
 // and hold no row, and returns how many. A partition that others use just then
 // is left for the next time: waiting for it would make every new query wait
 // behind.
-func (p *Partitions) DropEmpty(ctx context.Context, db *sql.DB, table string, n int64) (dropped int, err error) {
+//
+// A partition has to have been found empty for as long as after. Dropping is not
+// bound to snapshots: a reader whose snapshot is from before the rows were moved
+// would find them in neither place. So after is no shorter than any transaction.
+func (p *Partitions) DropEmpty(ctx context.Context, db *sql.DB, table string, n int64, after time.Duration) (dropped int, err error) {
 	if p == nil {
 		return 0, nil
 	}
@@ -120,6 +126,13 @@ func (p *Partitions) DropEmpty(ctx context.Context, db *sql.DB, table string, n 
 		return 0, fmt.Errorf("list partitions of %s: %w", table, err)
 	}
 	for _, name := range names {
+		long, err := p.longEmpty(ctx, db, name, after)
+		if err != nil {
+			return dropped, fmt.Errorf("look into partition %s: %w", name, err)
+		}
+		if !long {
+			continue
+		}
 		ok, err := dropEmpty(ctx, db, table, name)
 		var e *pgconn.PgError
 		switch {
@@ -155,11 +168,32 @@ func partitionsBefore(ctx context.Context, db *sql.DB, table string, n int64) (n
 	return names, rows.Err()
 }
 
+// longEmpty reports whether a partition has been empty for a time.
+func (p *Partitions) longEmpty(ctx context.Context, db *sql.DB, name string, after time.Duration) (bool, error) {
+	empty, gone := false, false
+	err := db.QueryRowContext(ctx, lookInto(name)).Scan(&empty)
+	if err != nil {
+		gone, err = true, ignoreGone(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if gone || !empty || len(p.empty) > maxKnown {
+		delete(p.empty, name)
+		return false, err
+	}
+	if _, known := p.empty[name]; !known {
+		p.empty[name] = time.Now()
+	}
+	return time.Since(p.empty[name]) >= after, nil
+}
+
+func lookInto(name string) string { return fmt.Sprintf("SELECT NOT EXISTS (SELECT 1 FROM %s)", name) }
+
 // dropEmpty locks the parent first, as a writer does, so that neither waits for
 // the other in a circle, and looks again once nobody can write.
 func dropEmpty(ctx context.Context, db *sql.DB, table, name string) (bool, error) {
 	var empty bool
-	look := fmt.Sprintf("SELECT NOT EXISTS (SELECT 1 FROM %s)", name)
+	look := lookInto(name)
 	if err := db.QueryRowContext(ctx, look).Scan(&empty); err != nil || !empty {
 		return false, ignoreGone(err)
 	}

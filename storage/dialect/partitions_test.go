@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"example.com/nexusctl/storage/dialect"
 	"example.com/nexusctl/storage/storagetest/pgtest"
@@ -87,7 +88,10 @@ func TestDropEmptyPartitions(t *testing.T) {
 		}
 	}
 	exec(t, a.Write, "INSERT INTO things VALUES (10, 'kept'), (45, 'kept')")
-	if n, err := a.Partitions.DropEmpty(ctx, a.Write, "things", 4); n != 3 || err != nil {
+	if n, err := a.Partitions.DropEmpty(ctx, a.Write, "things", 4, time.Hour); n != 0 || err != nil {
+		t.Errorf("%d partitions were dropped at once, %v: a reader may still be from before they were empty", n, err)
+	}
+	if n, err := a.Partitions.DropEmpty(ctx, a.Write, "things", 4, 0); n != 3 || err != nil {
 		t.Fatalf("dropped %d, %v, want 0, 2 and 3", n, err)
 	}
 	if n := count(t, a.Read); n != 2 {
@@ -98,7 +102,7 @@ func TestDropEmptyPartitions(t *testing.T) {
 	if err := b.Partitions.Ensure(ctx, b.Write, "things", 0, 10); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.Partitions.DropEmpty(ctx, a.Write, "things", 1); err != nil {
+	if _, err := a.Partitions.DropEmpty(ctx, a.Write, "things", 1, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.Partitions.Ensure(ctx, b.Write, "things", 0, 10); err != nil {
@@ -130,13 +134,13 @@ func TestBusyPartitionStays(t *testing.T) {
 	if err := tx.QueryRow("SELECT count(*) FROM things").Scan(&n); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := a.Partitions.DropEmpty(ctx, a.Write, "things", 1); n != 0 || err != nil {
+	if n, err := a.Partitions.DropEmpty(ctx, a.Write, "things", 1, 0); n != 0 || err != nil {
 		t.Errorf("dropped %d, %v, while it was read", n, err)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := a.Partitions.DropEmpty(ctx, a.Write, "things", 1); n != 1 || err != nil {
+	if n, err := a.Partitions.DropEmpty(ctx, a.Write, "things", 1, 0); n != 1 || err != nil {
 		t.Errorf("dropped %d, %v, once nobody read", n, err)
 	}
 }
