@@ -145,6 +145,7 @@ func (c *conn) decide(k *chunk, n int) (handed, done bool) {
 		if !ok {
 			c.refuse(k, protocol.WrongProtocol)
 			c.answer("this port speaks nexusctl lines and HTTP, behind a PROXY header that holds\n")
+			c.settle()
 			return false, true
 		}
 		if n = left; c.trusted || n == 0 {
@@ -169,6 +170,7 @@ func (c *conn) decide(k *chunk, n int) (handed, done bool) {
 	case foreign:
 		c.refuse(k, protocol.WrongProtocol)
 		c.answer("this port speaks nexusctl lines and HTTP, not " + name + "\n")
+		c.settle() // the refusal counts before the connection is gone
 		return false, true
 	case undecided:
 		c.hold(k, n)
