@@ -133,7 +133,7 @@ func (w *worker) run() {
 // fullPause is how often a lane that waits for the store looks whether it may go on.
 const fullPause = 20 * time.Millisecond
 
-// open returns the jobs to be worked on: none, for now, where memory holds all the
+// open returns the jobs to be worked on: none while memory holds all the
 // generations it may and the log could not give them back. Then nobody reads, and
 // the senders wait.
 func (w *worker) open() (jobs <-chan Job, look <-chan time.Time) {
