@@ -79,7 +79,9 @@ func (t *Taker) known(b []byte, l scan.Line, a admit.Alias) bool {
 			return false
 		}
 	}
-	if t.isOrderedRef(a.Ref) {
+	// No other type is asked: what a reference's kind says is one more wait for
+	// memory where series are many.
+	if a.Type == protocol.Gauge && t.isOrderedRef(a.Ref) {
 		return false
 	}
 	if b[l.Start] == '{' && !protocol.IsJSONNumber(b[at:end]) {

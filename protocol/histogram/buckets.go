@@ -1,19 +1,40 @@
 package histogram
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // buckets are the counts of one sign: the stretch from bucket first on, n of them,
 // of which the first and the last hold something.
 //
-// Cells are allotted a few more than are needed, so that a stretch that grows does
-// not move each time. A cell takes four bytes while every weight is a whole number
-// below 2^32, which they are unless samples were sent at a rate; from the first
-// other one on it takes eight.
+// While few buckets hold something they are kept as pairs, by index: most series of
+// many send a handful of values in ten seconds, and over three decades cells for
+// them would be a hundred times what they hold. From then on there is a cell for
+// each bucket of the stretch.
 type buckets struct {
 	first, n int
-	base     int       // the bucket of the first cell
-	small    []uint32  // the cells,
-	wide     []float64 // or these
+	pairs    []pair
+	cells    *stretch // instead of pairs, once there were more than fewPairs
+}
+
+// pair is a bucket that holds something.
+type pair struct {
+	index  int32
+	weight uint32
+}
+
+// fewPairs is how many buckets are kept as pairs: they are searched one by one.
+const fewPairs = 16
+
+// stretch has a cell for each bucket, and a few more than are needed, so that one
+// that grows does not move each time. A cell takes four bytes while every weight is
+// a whole number below 2^32, which they are unless samples were sent at a rate; from
+// the first other one on it takes eight.
+type stretch struct {
+	base  int       // the bucket of the first cell
+	small []uint32  // the cells,
+	wide  []float64 // or these
 }
 
 // cellStep is by how many cells a stretch grows at least: an octave of schema 5.
@@ -21,43 +42,126 @@ const cellStep = 32
 
 // bump adds weight 1 to a bucket inside the stretch; false says that it could not.
 func (b *buckets) bump(i int) bool {
-	if uint(i-b.first) >= uint(b.n) {
-		return false
+	if c := b.cells; c != nil {
+		cell := uint(i - c.base)
+		if uint(i-b.first) >= uint(b.n) || cell >= uint(len(c.small)) || c.small[cell] == math.MaxUint32 {
+			return false
+		}
+		c.small[cell]++
+		return true
 	}
-	cell := uint(i - b.base)
-	if cell >= uint(len(b.small)) || b.small[cell] == math.MaxUint32 {
-		return false
+	for k := range b.pairs {
+		if p := &b.pairs[k]; int(p.index) == i && p.weight < math.MaxUint32 {
+			p.weight++
+			return true
+		}
 	}
-	b.small[cell]++
-	return true
+	return false
 }
 
 // add puts weight, above 0, into bucket i and grows the stretch where it must.
 func (b *buckets) add(i int, weight float64) {
-	if i < b.base || i >= b.base+b.cells() {
-		b.allot(i)
-	}
 	first, end := b.reach(i)
-	b.first, b.n = first, end-first
-	cell := i - b.base
-	if b.wide == nil {
-		if sum := float64(b.small[cell]) + weight; sum == math.Trunc(sum) && sum <= math.MaxUint32 {
-			b.small[cell] = uint32(sum)
-			return
-		}
-		b.widenCells()
+	if b.cells == nil && !b.addPair(i, weight) {
+		b.spread(first, end)
 	}
-	b.wide[cell] += weight
+	if b.cells != nil {
+		b.cells.add(b, i, weight, first, end)
+	}
+	b.first, b.n = first, end-first
 }
 
-func (b *buckets) cells() int { return len(b.small) + len(b.wide) }
-
-// at returns the weight of bucket first+i.
-func (b *buckets) at(i int) float64 {
-	if b.wide != nil {
-		return b.wide[b.first+i-b.base]
+// addPair is add while there are few; false says that there are too many, or that
+// the weight does not fit.
+func (b *buckets) addPair(i int, weight float64) bool {
+	k, known := slices.BinarySearchFunc(b.pairs, i, func(p pair, i int) int { return int(p.index) - i })
+	old := uint32(0)
+	if known {
+		old = b.pairs[k].weight
 	}
-	return float64(b.small[b.first+i-b.base])
+	sum, whole := wholeSum(old, weight)
+	switch {
+	case !whole:
+		return false
+	case known:
+		b.pairs[k].weight = sum
+	case len(b.pairs) == fewPairs:
+		return false
+	default:
+		b.pairs = slices.Insert(b.pairs, k, pair{int32(i), sum})
+	}
+	return true
+}
+
+// wholeSum adds up in four bytes; false says that the sum does not fit them.
+func wholeSum(old uint32, weight float64) (uint32, bool) {
+	sum := float64(old) + weight
+	return uint32(sum), sum == math.Trunc(sum) && sum <= math.MaxUint32
+}
+
+// spread goes over from pairs to cells for the buckets [first, end).
+func (b *buckets) spread(first, end int) {
+	b.cells = &stretch{}
+	b.cells.allot(b, first, end)
+	for _, p := range b.pairs {
+		b.cells.small[int(p.index)-b.cells.base] = p.weight
+	}
+	b.pairs = nil
+}
+
+// add puts weight into bucket i; [first, end) is b's stretch as it will be.
+func (c *stretch) add(b *buckets, i int, weight float64, first, end int) {
+	if i < c.base || i >= c.base+c.len() {
+		c.allot(b, first, end)
+	}
+	cell := i - c.base
+	if c.wide == nil {
+		if sum, whole := wholeSum(c.small[cell], weight); whole {
+			c.small[cell] = sum
+			return
+		}
+		c.widen()
+	}
+	c.wide[cell] += weight
+}
+
+func (c *stretch) len() int { return len(c.small) + len(c.wide) }
+
+func (c *stretch) at(i int) float64 {
+	if c.wide != nil {
+		return c.wide[i-c.base]
+	}
+	return float64(c.small[i-c.base])
+}
+
+// allot makes cells for the buckets [first, end), among which b's stretch is.
+func (c *stretch) allot(b *buckets, first, end int) {
+	base := first &^ (cellStep - 1)
+	n := (end - base + cellStep - 1) &^ (cellStep - 1)
+	if c.wide != nil {
+		c.wide = moved(c.wide, b.first-c.base, b.n, b.first-base, n)
+	} else {
+		c.small = moved(c.small, b.first-c.base, b.n, b.first-base, n)
+	}
+	c.base = base
+}
+
+// moved returns size cells, with n of the old ones, from place from on, at to.
+func moved[T uint32 | float64](old []T, from, n, to, size int) []T {
+	moved := make([]T, size)
+	if len(old) > 0 {
+		copy(moved[to:], old[from:][:n])
+	}
+	return moved
+}
+
+// widen goes over to cells that hold any weight.
+func (c *stretch) widen() {
+	c.wide = make([]float64, len(c.small))
+	for i, n := range c.small {
+		c.wide[i] = float64(n)
+	}
+	c.small = nil
 }
 
 // reach returns the stretch as it would be with bucket i in it.
@@ -74,58 +178,59 @@ func (b *buckets) span(i int) int {
 	return end - first
 }
 
-// allot makes cells for the stretch and bucket i.
-func (b *buckets) allot(i int) {
-	first, end := b.reach(i)
-	base := first &^ (cellStep - 1)
-	cells := (end - base + cellStep - 1) &^ (cellStep - 1)
-	if b.wide != nil {
-		b.wide = moved(b.wide, b, base, cells)
-	} else {
-		b.small = moved(b.small, b, base, cells)
-	}
-	b.base = base
-}
-
-// moved returns the stretch's cells in new memory that begins at bucket base.
-func moved[T uint32 | float64](cells []T, b *buckets, base, n int) []T {
-	to := make([]T, n)
-	if b.n > 0 {
-		copy(to[b.first-base:], cells[b.first-b.base:][:b.n])
-	}
-	return to
-}
-
-// widenCells goes over to cells that hold any weight.
-func (b *buckets) widenCells() {
-	b.wide = make([]float64, len(b.small))
-	for i, c := range b.small {
-		b.wide[i] = float64(c)
-	}
-	b.small = nil
-}
-
-// each calls f for every bucket that holds something, by rising index.
-func (b *buckets) each(f func(i int, weight float64)) {
-	for i := range b.n {
-		if c := b.at(i); c != 0 {
-			f(b.first+i, c)
+// each calls f for every bucket that holds something, by rising index, until f
+// returns false.
+func (b *buckets) each(f func(i int, weight float64) bool) bool {
+	for _, p := range b.pairs {
+		if !f(int(p.index), float64(p.weight)) {
+			return false
 		}
 	}
+	if b.cells == nil {
+		return true
+	}
+	for i := b.first; i < b.first+b.n; i++ {
+		if w := b.cells.at(i); w != 0 && !f(i, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// eachDown is each by falling index.
+func (b *buckets) eachDown(f func(i int, weight float64) bool) bool {
+	for _, p := range slices.Backward(b.pairs) {
+		if !f(int(p.index), float64(p.weight)) {
+			return false
+		}
+	}
+	if b.cells == nil {
+		return true
+	}
+	for i := b.first + b.n - 1; i >= b.first; i-- {
+		if w := b.cells.at(i); w != 0 && !f(i, w) {
+			return false
+		}
+	}
+	return true
 }
 
 // weights returns the stretch's weights in memory of their own.
 func (b *buckets) weights() []float64 {
-	w := make([]float64, b.n)
-	for i := range w {
-		w[i] = b.at(i)
-	}
-	return w
+	list := make([]float64, b.n)
+	b.each(func(i int, w float64) bool {
+		list[i-b.first] = w
+		return true
+	})
+	return list
 }
 
 // widen halves the resolution by steps: 2^steps neighbours become one bucket.
 func (b *buckets) widen(steps int) {
 	old := *b
 	*b = buckets{}
-	old.each(func(i int, c float64) { b.add(i>>steps, c) })
+	old.each(func(i int, w float64) bool {
+		b.add(i>>steps, w)
+		return true
+	})
 }

@@ -37,31 +37,31 @@ func appendNumber(dst []byte, v float64) []byte {
 }
 
 func (b *buckets) appendBinary(dst []byte) []byte {
-	type run struct{ at, n int }
+	type run struct{ first, n int }
 	var runs []run
-	for i := range b.n {
-		c := b.at(i)
-		switch {
-		case c == 0:
-		case len(runs) > 0 && runs[len(runs)-1].at+runs[len(runs)-1].n == i:
-			runs[len(runs)-1].n++
-		default:
+	var weights []float64
+	b.each(func(i int, w float64) bool {
+		if k := len(runs) - 1; k >= 0 && runs[k].first+runs[k].n == i {
+			runs[k].n++
+		} else {
 			runs = append(runs, run{i, 1})
 		}
-	}
+		weights = append(weights, w)
+		return true
+	})
 	dst = binary.AppendUvarint(dst, uint64(len(runs)))
 	end := 0
 	for k, r := range runs {
 		if k == 0 {
-			dst = binary.AppendVarint(dst, int64(b.first+r.at))
+			dst = binary.AppendVarint(dst, int64(r.first))
 		} else {
-			dst = binary.AppendUvarint(dst, uint64(r.at-end))
+			dst = binary.AppendUvarint(dst, uint64(r.first-end))
 		}
 		dst = binary.AppendUvarint(dst, uint64(r.n))
-		for i := range r.n {
-			dst = appendNumber(dst, b.at(r.at+i))
+		for _, w := range weights[:r.n] {
+			dst = appendNumber(dst, w)
 		}
-		end = r.at + r.n
+		weights, end = weights[r.n:], r.first+r.n
 	}
 	return dst
 }

@@ -156,7 +156,10 @@ func (h *Histogram) mergeBuckets(dst, src *buckets, schema int) {
 		h.widen(1)
 	}
 	shift := schema - h.schema
-	src.each(func(i int, c float64) { dst.add(i>>shift, c) })
+	src.each(func(i int, w float64) bool {
+		dst.add(i>>shift, w)
+		return true
+	})
 }
 
 // Quantile returns the value below which a share q of the weight lies, and the
@@ -194,23 +197,13 @@ func middle(low, high float64) float64 {
 // Buckets calls f for every bucket that holds something, by rising value,
 // until f returns false. Bounds belong to the bucket on the side away from 0.
 func (h *Histogram) Buckets(f func(low, high, count float64) bool) {
-	for i := h.negative.n - 1; i >= 0; i-- {
-		if c := h.negative.at(i); c != 0 {
-			n := h.negative.first + i
-			if !f(-upper(n, h.schema), -upper(n-1, h.schema), c) {
-				return
-			}
-		}
-	}
-	if h.zero != 0 && !f(0, 0, h.zero) {
+	down := h.negative.eachDown(func(i int, w float64) bool {
+		return f(-upper(i, h.schema), -upper(i-1, h.schema), w)
+	})
+	if !down || h.zero != 0 && !f(0, 0, h.zero) {
 		return
 	}
-	for i := range h.positive.n {
-		if c := h.positive.at(i); c != 0 {
-			n := h.positive.first + i
-			if !f(upper(n-1, h.schema), upper(n, h.schema), c) {
-				return
-			}
-		}
-	}
+	h.positive.each(func(i int, w float64) bool {
+		return f(upper(i-1, h.schema), upper(i, h.schema), w)
+	})
 }
