@@ -49,10 +49,19 @@ func budgeted(name string, tags []series.Tag) bool {
 type entry struct {
 	name     string
 	series   []*Series
-	counted  int // of them, those that budgets count
+	first    [1]*Series // where series begins: many names have no more
+	counted  int        // of them, those that budgets count
 	types    []typeSeen
+	one      [1]typeSeen // where types begins
 	ranked   bool
 	conflict bool
+}
+
+func (e *entry) add(s *Series) {
+	if e.series == nil {
+		e.series = e.first[:0]
+	}
+	e.series = append(e.series, s)
 }
 
 // typeSeen is a type under which a name came, and who brought it first; nil
@@ -170,6 +179,9 @@ func (c *census) admit(e *entry, t protocol.Type, tags []series.Tag, from *Sourc
 func (c *census) see(e *entry, t protocol.Type, from *Source) {
 	if slices.ContainsFunc(e.types, func(s typeSeen) bool { return s.typ == t }) {
 		return
+	}
+	if e.types == nil {
+		e.types = e.one[:0]
 	}
 	e.types = append(e.types, typeSeen{t, from})
 	if len(e.types) != 2 {

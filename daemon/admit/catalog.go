@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
@@ -52,6 +53,9 @@ type LaneRef struct {
 	Ref  uint32
 }
 
+// Bytes returns the key without a copy of it. It must not be written to.
+func (s *Series) Bytes() []byte { return unsafe.Slice(unsafe.StringData(s.Key), len(s.Key)) }
+
 // ID returns the store's id, 0 while the series has none.
 func (s *Series) ID() int64 { return s.id.Load() }
 
@@ -80,11 +84,13 @@ type Catalog struct {
 	budgets atomic.Pointer[Budgets]
 
 	mu     sync.RWMutex
-	byKey  map[string]*Series
+	byKey  index
 	byName map[string]*entry
 	all    []*Series
 	own    []*Series
 	census census
+	shelf  shelf
+	tags   []series.Tag // scratch
 
 	overflowed atomic.Uint64
 }
@@ -92,7 +98,7 @@ type Catalog struct {
 // NewCatalog returns an empty catalog that admits up to budget series; beyond
 // it Admit answers with overflow series.
 func NewCatalog(budget int) *Catalog {
-	c := &Catalog{byKey: map[string]*Series{}, byName: map[string]*entry{}, census: newCensus()}
+	c := &Catalog{byKey: newIndex(), byName: map[string]*entry{}, census: newCensus()}
 	c.SetBudgets(Budgets{Series: max(budget, 0)})
 	return c
 }
@@ -106,28 +112,29 @@ func (c *Catalog) Budgets() Budgets { return *c.budgets.Load() }
 // Intern returns the series of a canonical key and adds it where it is new,
 // whatever the budget: the log has admitted it before.
 func (c *Catalog) Intern(key []byte) (*Series, error) {
-	if s := c.lookup(key); s != nil {
+	h := c.byKey.hash(key)
+	if s := c.lookup(h, key); s != nil {
 		return s, nil
-	}
-	k, err := series.Parse(key)
-	if err != nil {
-		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.add(key, k, nil), nil
+	if _, err := series.View(unsafe.String(unsafe.SliceData(key), len(key)), c.tags); err != nil {
+		return nil, err
+	}
+	return c.add(h, key, nil), nil
 }
 
 // Admit returns the series for m, whose canonical key is key, or the overflow
 // series that takes its place beyond a budget. from says whom m is from; it is
 // called where a series is new, and may be nil.
 func (c *Catalog) Admit(m *protocol.Metric, key []byte, from func() Source) *Series {
-	if s := c.lookup(key); s != nil {
+	h := c.byKey.hash(key)
+	if s := c.lookup(h, key); s != nil {
 		return s
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.byKey[string(key)]; s != nil {
+	if s := c.byKey.find(h, key, c.all); s != nil {
 		return s
 	}
 	limit, tag := LimitNone, ""
@@ -136,7 +143,7 @@ func (c *Catalog) Admit(m *protocol.Metric, key []byte, from func() Source) *Ser
 	}
 	source := c.census.intern(from)
 	if limit == LimitNone {
-		return c.add(key, keyOf(m), source)
+		return c.add(h, key, source)
 	}
 	c.overflowed.Add(1)
 	c.census.refuse(limit, tag, m, key, source)
@@ -144,15 +151,8 @@ func (c *Catalog) Admit(m *protocol.Metric, key []byte, from func() Source) *Ser
 	if limit != LimitSeries || c.byName[string(m.Name)] != nil {
 		over.Name = string(m.Name)
 	}
-	return c.add(over.Append(nil), over, source)
-}
-
-func keyOf(m *protocol.Metric) series.Key {
-	k := series.Key{Name: string(m.Name), Type: m.Type}
-	for _, t := range m.Tags {
-		k.Tags = append(k.Tags, series.Tag{Key: string(t.Key), Value: string(t.Value)})
-	}
-	return k
+	key = over.Append(nil)
+	return c.add(c.byKey.hash(key), key, source)
 }
 
 // At returns the series with the index.
@@ -198,30 +198,42 @@ func (c *Catalog) Len() int {
 // Overflowed returns how many first sights the budget has turned away.
 func (c *Catalog) Overflowed() uint64 { return c.overflowed.Load() }
 
-func (c *Catalog) lookup(key []byte) *Series {
+func (c *Catalog) lookup(hash uint32, key []byte) *Series {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.byKey[string(key)]
+	return c.byKey.find(hash, key, c.all)
 }
 
-func (c *Catalog) add(key []byte, k series.Key, from *Source) *Series {
-	if s := c.byKey[string(key)]; s != nil {
+// add adds a series of a valid key, where there is none yet. hash is the key's.
+func (c *Catalog) add(hash uint32, key []byte, from *Source) *Series {
+	if s := c.byKey.find(hash, key, c.all); s != nil {
 		return s
 	}
-	s := &Series{Index: uint32(len(c.all)), Key: string(key), Type: k.Type, Own: isOwn(k.Name)}
+	s := c.shelf.oneSeries()
+	s.Index, s.Key = uint32(len(c.all)), c.shelf.key(key)
+	k, _ := series.View(s.Key, c.tags)
+	c.tags = k.Tags
+	s.Type, s.Own = k.Type, isOwn(k.Name)
 	if s.Own {
 		c.own = append(c.own, s)
 	}
-	e := c.byName[k.Name]
-	if e == nil {
-		e = &entry{name: k.Name}
-		c.byName[k.Name] = e
-	}
-	c.byKey[s.Key] = s
-	e.series = append(e.series, s)
+	e := c.named(k.Name)
+	e.add(s)
+	c.byKey.insert(hash, len(c.all))
 	c.all = append(c.all, s)
 	if budgeted(k.Name, k.Tags) {
 		c.census.admit(e, k.Type, k.Tags, from)
 	}
 	return s
+}
+
+// named returns the entry of a name, which is a part of a key on the shelf.
+func (c *Catalog) named(name string) *entry {
+	e := c.byName[name]
+	if e == nil {
+		e = c.shelf.entry()
+		e.name = name
+		c.byName[name] = e
+	}
+	return e
 }

@@ -106,7 +106,7 @@ func (l *Lane) refer(s *Series, rate, own float64) Admission {
 		l.byRate[refKey{s.Index, rate}] = ref
 	}
 	s.addRef(LaneRef{Lane: int32(l.number), Ref: ref})
-	return Admission{Ref: ref, Series: s, Rate: own, New: true, Def: record.Def{Rate: rate, Key: []byte(s.Key)}}
+	return Admission{Ref: ref, Series: s, Rate: own, New: true, Def: record.Def{Rate: rate, Key: s.Bytes()}}
 }
 
 func (l *Lane) known(s *Series, rate float64) (ref uint32, ok bool) {

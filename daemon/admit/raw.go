@@ -20,12 +20,13 @@ func (l *Lane) AdmitRaw(k *series.Key) (a Admission, ok bool) {
 // admitRaw returns the series of a canonical key, nil where the budget has no
 // room for it. Its sender is not named: requests come from gateways of others.
 func (c *Catalog) admitRaw(key []byte, k *series.Key) *Series {
-	if s := c.lookup(key); s != nil {
+	h := c.byKey.hash(key)
+	if s := c.lookup(h, key); s != nil {
 		return s
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.byKey[string(key)]; s != nil {
+	if s := c.byKey.find(h, key, c.all); s != nil {
 		return s
 	}
 	m := metricOf(k)
@@ -36,7 +37,7 @@ func (c *Catalog) admitRaw(key []byte, k *series.Key) *Series {
 		c.census.refuse(limit, tag, m, key, source)
 		return nil
 	}
-	return c.add(key, *k, source)
+	return c.add(h, key, source)
 }
 
 // metricOf is a key as the budgets look at it.

@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"example.com/nexusctl/daemon/ledger"
@@ -49,7 +50,8 @@ func (g *Generation) Release() {
 // series' index: a series that several lanes touched comes several times.
 func (g *Generation) Series(f func(series uint32)) {
 	for _, p := range g.Parts {
-		p.each(func(e entry) { f(e.series) })
+		p.each(func(ref uint32, _ *slot) { f(p.dict.at(ref).Series) })
+		p.eachLate(func(e entry) { f(e.series) })
 		p.eachRaw(func(r rawRun) { f(r.series) })
 	}
 	for _, i := range g.Ordered.series() {
@@ -72,19 +74,22 @@ type entry struct {
 // orderedLane sorts ordered gauges behind every lane.
 const orderedLane = 1 << 20
 
-// each calls f for every touched slot of the part, without id and time.
-func (p Part) each(f func(entry)) {
+// each calls f for every touched slot of the generation's own bucket.
+func (p Part) each(f func(ref uint32, s *slot)) {
 	for i, pg := range p.table.pages {
 		if pg == nil {
 			continue
 		}
 		for j := range pg {
 			if pg[j].n > 0 {
-				ref := uint32(i*pageSlots + j)
-				f(p.entry(ref, noBucket, &pg[j]))
+				f(uint32(i*pageSlots+j), &pg[j])
 			}
 		}
 	}
+}
+
+// eachLate calls f for every slot of another bucket, without id.
+func (p Part) eachLate(f func(entry)) {
 	for k, s := range p.table.late {
 		f(p.entry(k.ref, k.bucket, s))
 	}
@@ -94,7 +99,7 @@ func (p Part) each(f func(entry)) {
 const noBucket = -1 << 62
 
 func (p Part) entry(ref uint32, bucket int64, s *slot) entry {
-	r := p.dict[ref]
+	r := p.dict.at(ref)
 	return entry{series: r.Series, time: bucket, lane: p.Lane, ref: ref, typ: r.Type, slot: s, table: p.table}
 }
 
@@ -102,37 +107,63 @@ func (p Part) entry(ref uint32, bucket int64, s *slot) entry {
 // rising shard, series and time. id gives a series its place in the store;
 // state is the gauges' as the generation found them. The slice is reused.
 func (g *Generation) Points(id func(series uint32) int64, state *State, emit func(shard int64, points []block.Point)) {
-	shards := map[int64][]entry{}
-	add := func(e entry) {
-		if e.time == noBucket {
-			e.time = g.Bucket
+	shards := g.shards(id)
+	var entries []entry
+	var points []block.Point
+	for _, number := range slices.Sorted(maps.Keys(shards)) {
+		s := shards[number]
+		entries = append(entries[:0], s.others...)
+		for _, t := range s.touched {
+			p := &g.Parts[t.part]
+			entries = append(entries, p.entry(t.ref, g.Bucket, p.table.slot(t.ref)))
 		}
-		e.id = id(e.series)
-		shard := e.id / block.ShardSize
-		shards[shard] = append(shards[shard], e)
+		for i := range entries {
+			entries[i].id = id(entries[i].series)
+		}
+		points = addRaw(g.merge(points[:0], entries, state), s.raw)
+		emit(number, points)
 	}
-	for _, p := range g.Parts {
-		p.each(add)
+}
+
+// shard is what a generation holds of one of the store's shards.
+type shard struct {
+	touched []touch // slots of the generation's own bucket: most of all
+	others  []entry // late slots and ordered gauges
+	raw     []block.Point
+}
+
+// touch is where a slot stands, as short as a million of them should be.
+type touch struct{ part, ref uint32 }
+
+func (g *Generation) shards(id func(series uint32) int64) map[int64]*shard {
+	shards := map[int64]*shard{}
+	of := func(id int64) *shard {
+		n := id / block.ShardSize
+		s := shards[n]
+		if s == nil {
+			s = new(shard)
+			shards[n] = s
+		}
+		return s
+	}
+	other := func(e entry) {
+		s := of(id(e.series))
+		s.others = append(s.others, e)
+	}
+	for i, p := range g.Parts {
+		p.each(func(ref uint32, _ *slot) {
+			s := of(id(p.dict.at(ref).Series))
+			s.touched = append(s.touched, touch{uint32(i), ref})
+		})
+		p.eachLate(other)
 	}
 	for _, i := range g.Ordered.series() {
-		add(entry{series: i, time: noBucket, lane: orderedLane, typ: protocol.Gauge})
+		other(entry{series: i, time: g.Bucket, lane: orderedLane, typ: protocol.Gauge})
 	}
-	raw := g.raw(id)
-	for shard := range raw {
-		if _, ok := shards[shard]; !ok {
-			shards[shard] = nil
-		}
+	for n, points := range g.raw(id) {
+		of(n * block.ShardSize).raw = points
 	}
-	order := make([]int64, 0, len(shards))
-	for shard := range shards {
-		order = append(order, shard)
-	}
-	slices.Sort(order)
-	var points []block.Point
-	for _, shard := range order {
-		points = addRaw(g.merge(points[:0], shards[shard], state), raw[shard])
-		emit(shard, points)
-	}
+	return shards
 }
 
 func (g *Generation) merge(dst []block.Point, entries []entry, state *State) []block.Point {
@@ -200,12 +231,19 @@ func (g *Generation) Advance(state *State) {
 	}
 	gauges := map[uint32]last{}
 	for _, p := range g.Parts {
-		p.each(func(e entry) {
-			if e.typ != protocol.Gauge || (e.time != noBucket && e.time != g.Bucket) {
-				return
+		see := func(series uint32, s *slot) {
+			if l, ok := gauges[series]; !ok || s.pos >= l.pos {
+				gauges[series] = last{s.pos, s.last}
 			}
-			if l, ok := gauges[e.series]; !ok || e.slot.pos >= l.pos {
-				gauges[e.series] = last{e.slot.pos, e.slot.last}
+		}
+		p.each(func(ref uint32, s *slot) {
+			if r := p.dict.at(ref); r.Type == protocol.Gauge {
+				see(r.Series, s)
+			}
+		})
+		p.eachLate(func(e entry) {
+			if e.typ == protocol.Gauge && e.time == g.Bucket {
+				see(e.series, e.slot)
 			}
 		})
 	}

@@ -314,8 +314,8 @@ func TestReleaseLeavesNothing(t *testing.T) {
 	part := l.Seal(2, firstTime)
 	pages := slices.Clone(part.table.pages)
 	g := &Generation{Number: 1, Bucket: firstTime, Parts: []Part{part}, Ordered: NewOrdered()}
-	if len(part.Dict()) != 3*pageSlots || !part.Sealed() {
-		t.Fatalf("%d references, sealed %v", len(part.Dict()), part.Sealed())
+	if part.Refs() != 3*pageSlots || !part.Sealed() {
+		t.Fatalf("%d references, sealed %v", part.Refs(), part.Sealed())
 	}
 	g.Release()
 	for i, p := range pages {
@@ -326,7 +326,7 @@ func TestReleaseLeavesNothing(t *testing.T) {
 	if points, err := gather(g, idOf, NewState()); err != nil || len(points) != 0 {
 		t.Errorf("a released generation has points: %v, %v", points, err)
 	}
-	if g.Values() != uint64(len(b.Samples)) || len(g.Parts[0].Dict()) != 3*pageSlots {
+	if g.Values() != uint64(len(b.Samples)) || g.Parts[0].Refs() != 3*pageSlots {
 		t.Error("what a checkpoint and the ledger need does not outlive the pages")
 	}
 }
@@ -338,14 +338,14 @@ func TestSealedPartsKeepTheirDictionary(t *testing.T) {
 	l.Define(Ref{Series: 1, Type: protocol.Counter, Rate: 1})
 	part := l.Seal(2, firstTime)
 	l.Define(Ref{Series: 2, Type: protocol.Counter, Rate: 1})
-	if len(part.Dict()) != 1 || part.Dict()[0].Series != 1 || l.Refs() != 2 {
-		t.Errorf("part %v, lane %d references", part.Dict(), l.Refs())
+	if part.Refs() != 1 || part.dict.at(0).Series != 1 || l.Refs() != 2 {
+		t.Errorf("part %d, lane %d references", part.Refs(), l.Refs())
 	}
 	l.Seal(3, firstTime)
 	l.Reset()
 	l.Define(Ref{Series: 3, Type: protocol.Counter, Rate: 1})
-	if part.Dict()[0].Series != 1 || l.Refs() != 1 {
-		t.Errorf("after a restart: part %v, lane %d references", part.Dict(), l.Refs())
+	if part.dict.at(0).Series != 1 || l.Refs() != 1 {
+		t.Errorf("after a restart: part %d, lane %d references", part.Refs(), l.Refs())
 	}
 }
 

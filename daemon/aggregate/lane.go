@@ -33,7 +33,7 @@ type Options struct {
 type Lane struct {
 	number     int
 	opts       Options
-	dict       []Ref // append-only; sealed Parts share it
+	dict       dict  // append-only; sealed Parts share it
 	ways       []way // of the same references
 	table      *table
 	generation uint64
@@ -50,12 +50,12 @@ func (l *Lane) Generation() uint64 { return l.generation }
 
 // Define appends the next reference.
 func (l *Lane) Define(r Ref) {
-	l.dict = append(l.dict, r)
+	l.dict.add(r)
 	l.ways = append(l.ways, wayOf(r))
 }
 
 // Refs returns how many references are defined.
-func (l *Lane) Refs() int { return len(l.dict) }
+func (l *Lane) Refs() int { return l.dict.n }
 
 // Fold adds a logged batch to the open generation. pos is the position of its
 // record; definitions must have been given to Define, and ordered changes are
@@ -109,14 +109,14 @@ func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 	}
 	t.values += uint64(len(samples) - n[special])
 	for _, i := range sorted[special][:n[special]] {
-		r := &l.dict[samples[i].Ref]
+		r := l.dict.at(samples[i].Ref)
 		t.values += r.units()
 		t.fold(slots[i%foldGroup], r, samples[i].Value, 1/r.Rate, at, pos, l.opts.Schema)
 	}
 }
 
 func (l *Lane) timed(pos uint64, at int64, s record.Timed) {
-	r := &l.dict[s.Ref]
+	r := l.dict.at(s.Ref)
 	weight := 1 / r.Rate
 	if s.Rate > 0 {
 		weight = 1 / s.Rate
@@ -146,7 +146,7 @@ func (l *Lane) Pending() (values uint64, counts ledger.Counts) {
 
 // Seal closes the open generation and opens the given one.
 func (l *Lane) Seal(generation uint64, bucket int64) Part {
-	p := Part{Lane: l.number, dict: l.dict[:len(l.dict):len(l.dict)], table: l.table}
+	p := Part{Lane: l.number, dict: l.dict.frozen(), table: l.table}
 	l.table = &table{pages: make([]*page, 0, len(p.table.pages))}
 	l.generation, l.bucket = generation, bucket
 	return p
@@ -154,13 +154,13 @@ func (l *Lane) Seal(generation uint64, bucket int64) Part {
 
 // Reset forgets every reference, as a restart in the log demands. The open
 // generation must be empty: seal first.
-func (l *Lane) Reset() { l.dict, l.ways = nil, nil }
+func (l *Lane) Reset() { l.dict, l.ways = dict{}, nil }
 
 // Part is a lane's share of a closed generation, and the lane's dictionary as
 // it stood then.
 type Part struct {
 	Lane  int
-	dict  []Ref
+	dict  dict
 	table *table
 }
 
@@ -173,8 +173,11 @@ func (p Part) Values() uint64 { return p.table.values }
 // Counts returns the units that the lane refused in the generation.
 func (p Part) Counts() ledger.Counts { return p.table.counts }
 
-// Dict returns the lane's references at the end of the generation.
-func (p Part) Dict() []Ref { return p.dict }
+// Refs returns how many references the lane had at the end of the generation.
+func (p Part) Refs() int { return p.dict.n }
+
+// EachRef calls f for all of them, from 0.
+func (p Part) EachRef(f func(r *Ref)) { p.dict.each(f) }
 
 func floor(t, step int64) int64 {
 	f := t / step * step

@@ -44,10 +44,10 @@ type rawRun struct {
 	samples []rawSample
 }
 
-func (t *table) rawRuns(dict []Ref, refs []uint32) (runs []rawRun) {
+func (t *table) rawRuns(dict *dict, refs []uint32) (runs []rawRun) {
 	for _, ref := range refs {
 		if list := t.raw[ref]; len(list) > 0 {
-			runs = append(runs, rawRun{dict[ref].Series, list[:len(list):len(list)]})
+			runs = append(runs, rawRun{dict.at(ref).Series, list[:len(list):len(list)]})
 		}
 	}
 	return runs
@@ -55,7 +55,7 @@ func (t *table) rawRuns(dict []Ref, refs []uint32) (runs []rawRun) {
 
 func (p Part) eachRaw(f func(rawRun)) {
 	for ref, list := range p.table.raw {
-		f(rawRun{p.dict[ref].Series, list})
+		f(rawRun{p.dict.at(ref).Series, list})
 	}
 }
 
@@ -121,7 +121,7 @@ func (g Unflushed) rawPoints(refs func(lane int) []uint32) []block.Point {
 		runs = append(runs, v.raw...)
 	}
 	for _, p := range g.Parts {
-		runs = append(runs, p.table.rawRuns(p.dict, refs(p.Lane))...)
+		runs = append(runs, p.table.rawRuns(&p.dict, refs(p.Lane))...)
 	}
 	list := rawPoints(runs, func(series uint32) int64 { return int64(series) })
 	points := make([]block.Point, len(list))

@@ -21,13 +21,13 @@ type View struct {
 // View copies the references' slots of the open generation. Only the lane's
 // own goroutine may call it.
 func (l *Lane) View(refs []uint32) View {
-	return View{Generation: l.generation, Bucket: l.bucket, entries: l.table.view(l.number, l.dict, refs), raw: l.table.rawRuns(l.dict, refs)}
+	return View{Generation: l.generation, Bucket: l.bucket, entries: l.table.view(l.number, &l.dict, refs), raw: l.table.rawRuns(&l.dict, refs)}
 }
 
 // View copies the references' slots of a sealed part.
-func (p Part) View(refs []uint32) []entry { return p.table.view(p.Lane, p.dict, refs) }
+func (p Part) View(refs []uint32) []entry { return p.table.view(p.Lane, &p.dict, refs) }
 
-func (t *table) view(lane int, dict []Ref, refs []uint32) []entry {
+func (t *table) view(lane int, dict *dict, refs []uint32) []entry {
 	var entries []entry
 	for _, ref := range refs {
 		if p := int(ref / pageSlots); p < len(t.pages) && t.pages[p] != nil {
@@ -44,8 +44,8 @@ func (t *table) view(lane int, dict []Ref, refs []uint32) []entry {
 	return entries
 }
 
-func (t *table) copyEntry(lane int, dict []Ref, ref uint32, bucket int64, s *slot) entry {
-	r := dict[ref]
+func (t *table) copyEntry(lane int, dict *dict, ref uint32, bucket int64, s *slot) entry {
+	r := dict.at(ref)
 	c := *s
 	e := entry{series: r.Series, time: bucket, lane: lane, ref: ref, typ: r.Type, slot: &c, table: new(table)}
 	switch kindOf(r.Type) {

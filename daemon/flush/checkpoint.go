@@ -112,7 +112,7 @@ func checkpoint(g *aggregate.Generation, state *aggregate.State, catalog *admit.
 		}
 	}
 	state.Each(func(i uint32, v float64) {
-		c.Gauges = append(c.Gauges, record.Gauge{Key: []byte(all[i].Key), Value: v})
+		c.Gauges = append(c.Gauges, record.Gauge{Key: all[i].Bytes(), Value: v})
 	})
 	c.Producers, c.Keys = state.Producers(), state.Keys()
 	return c
@@ -120,8 +120,9 @@ func checkpoint(g *aggregate.Generation, state *aggregate.State, catalog *admit.
 
 func laneDict(p aggregate.Part, all []*admit.Series) record.LaneDict {
 	d := record.LaneDict{Lane: uint32(p.Lane)}
-	for _, r := range p.Dict() {
-		d.Defs = append(d.Defs, record.Def{Rate: r.Rate, Key: []byte(all[r.Series].Key)})
-	}
+	d.Defs = make([]record.Def, 0, p.Refs())
+	p.EachRef(func(r *aggregate.Ref) {
+		d.Defs = append(d.Defs, record.Def{Rate: r.Rate, Key: all[r.Series].Bytes()})
+	})
 	return d
 }

@@ -3,7 +3,6 @@ package flush
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -58,17 +57,20 @@ func (f *Flusher) name(ctx context.Context, d *draft) error {
 
 // missing returns the draft's series without an id, by key.
 func (f *Flusher) missing(d *draft) []*admit.Series {
-	found := map[uint32]*admit.Series{}
+	var found []*admit.Series
+	seen := make([]bool, len(d.all))
 	add := func(i uint32) {
-		if s := d.all[i]; s.ID() == 0 {
-			found[i] = s
+		if s := d.all[i]; !seen[i] && s.ID() == 0 {
+			seen[i] = true
+			found = append(found, s)
 		}
 	}
 	d.g.Series(add)
 	for _, r := range d.replayed {
 		add(r.series)
 	}
-	return slices.SortedFunc(maps.Values(found), func(a, b *admit.Series) int { return strings.Compare(a.Key, b.Key) })
+	slices.SortFunc(found, func(a, b *admit.Series) int { return strings.Compare(a.Key, b.Key) })
+	return found
 }
 
 // ask has the store name series, and finds those that it refuses.
@@ -89,7 +91,7 @@ func (f *Flusher) ask(ctx context.Context, part []*admit.Series) error {
 func (f *Flusher) resolve(ctx context.Context, part []*admit.Series) error {
 	keys := make([][]byte, len(part))
 	for i, s := range part {
-		keys[i] = []byte(s.Key)
+		keys[i] = s.Bytes()
 	}
 	var ids []int64
 	err := f.retry(ctx, "name new series", func() (err error) {

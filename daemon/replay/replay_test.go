@@ -310,9 +310,9 @@ func checkpointOf(g *aggregate.Generation, state *aggregate.State, catalog *admi
 	c := &record.Checkpoint{Position: g.To, Mark: g.Next}
 	for _, part := range g.Parts {
 		d := record.LaneDict{Lane: uint32(part.Lane)}
-		for _, r := range part.Dict() {
+		part.EachRef(func(r *aggregate.Ref) {
 			d.Defs = append(d.Defs, record.Def{Rate: r.Rate, Key: []byte(all[r.Series].Key)})
-		}
+		})
 		c.Lanes = append(c.Lanes, d)
 	}
 	state.Each(func(i uint32, v float64) {

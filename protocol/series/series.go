@@ -90,22 +90,25 @@ func AppendMetric(dst []byte, m *protocol.Metric) []byte {
 var ErrKey = errors.New("malformed series key")
 
 // Parse decodes what Append wrote.
-func Parse(b []byte) (Key, error) {
+func Parse(b []byte) (Key, error) { return View(string(b), nil) }
+
+// View is Parse for bytes that never change: the Key's strings are parts of b, and
+// its tags are appended to tags[:0], which the caller may use again.
+func View(b string, tags []Tag) (Key, error) {
 	if len(b) == 0 || b[0] == 0 || int(b[0]) >= protocol.NumTypes {
 		return Key{}, ErrKey
 	}
-	k := Key{Type: protocol.Type(b[0])}
+	k := Key{Type: protocol.Type(b[0]), Tags: tags[:0]}
 	b = b[1:]
 	var ok bool
 	if k.Name, b, ok = cutString(b); !ok {
 		return Key{}, ErrKey
 	}
-	n, w := binary.Uvarint(b)
-	if w <= 0 || n > uint64(len(b)) {
+	n, b, ok := cutLength(b)
+	if !ok {
 		return Key{}, ErrKey
 	}
-	b = b[w:]
-	if n > 0 {
+	if cap(k.Tags) < n {
 		k.Tags = make([]Tag, 0, n)
 	}
 	for range n {
@@ -141,12 +144,22 @@ func appendBytes(dst, s []byte) []byte {
 	return append(dst, s...)
 }
 
-func cutString(b []byte) (s string, rest []byte, ok bool) {
-	n, w := binary.Uvarint(b)
-	if w <= 0 || n > uint64(len(b)-w) {
-		return "", nil, false
+func cutString(b string) (s, rest string, ok bool) {
+	n, b, ok := cutLength(b)
+	if !ok {
+		return "", "", false
 	}
-	return string(b[w : w+int(n)]), b[w+int(n):], true
+	return b[:n], b[n:], true
+}
+
+// cutLength reads a length of what b still holds.
+func cutLength(b string) (n int, rest string, ok bool) {
+	var head [binary.MaxVarintLen64]byte
+	u, w := binary.Uvarint(head[:copy(head[:], b)])
+	if w <= 0 || u > uint64(len(b)-w) {
+		return 0, "", false
+	}
+	return int(u), b[w:], true
 }
 
 // sortTags sorts by key; lines carry few tags, so insertion beats the general
