@@ -50,7 +50,7 @@ func (g *Generation) Release() {
 // series' index: a series that several lanes touched comes several times.
 func (g *Generation) Series(f func(series uint32)) {
 	for _, p := range g.Parts {
-		p.each(func(ref uint32, _ *slot) { f(p.dict.at(ref).Series) })
+		p.each(func(_ uint32, r *Ref) { f(r.Series) })
 		p.eachLate(func(e entry) { f(e.series) })
 		p.eachRaw(func(r rawRun) { f(r.series) })
 	}
@@ -74,16 +74,12 @@ type entry struct {
 // orderedLane sorts ordered gauges behind every lane.
 const orderedLane = 1 << 20
 
-// each calls f for every touched slot of the generation's own bucket.
-func (p Part) each(f func(ref uint32, s *slot)) {
-	for i, pg := range p.table.pages {
-		if pg == nil {
-			continue
-		}
-		for j := range pg {
-			if pg[j].n > 0 {
-				f(uint32(i*pageSlots+j), &pg[j])
-			}
+// each calls f for every reference that something came for in the generation's own
+// bucket.
+func (p Part) each(f func(ref uint32, r *Ref)) {
+	for i := range p.dict.n {
+		if r := p.dict.at(uint32(i)); p.table.has(r) {
+			f(uint32(i), r)
 		}
 	}
 }
@@ -109,13 +105,16 @@ func (p Part) entry(ref uint32, bucket int64, s *slot) entry {
 func (g *Generation) Points(id func(series uint32) int64, state *State, emit func(shard int64, points []block.Point)) {
 	shards := g.shards(id)
 	var entries []entry
+	var slots []slot
 	var points []block.Point
 	for _, number := range slices.Sorted(maps.Keys(shards)) {
 		s := shards[number]
 		entries = append(entries[:0], s.others...)
+		slots = slices.Grow(slots[:0], len(s.touched)) // so that none of them moves
 		for _, t := range s.touched {
 			p := &g.Parts[t.part]
-			entries = append(entries, p.entry(t.ref, g.Bucket, p.table.slot(t.ref)))
+			slots = append(slots, p.table.slot(p.dict.at(t.ref)))
+			entries = append(entries, p.entry(t.ref, g.Bucket, &slots[len(slots)-1]))
 		}
 		for i := range entries {
 			entries[i].id = id(entries[i].series)
@@ -151,8 +150,8 @@ func (g *Generation) shards(id func(series uint32) int64) map[int64]*shard {
 		s.others = append(s.others, e)
 	}
 	for i, p := range g.Parts {
-		p.each(func(ref uint32, _ *slot) {
-			s := of(id(p.dict.at(ref).Series))
+		p.each(func(ref uint32, r *Ref) {
+			s := of(id(r.Series))
 			s.touched = append(s.touched, touch{uint32(i), ref})
 		})
 		p.eachLate(other)
@@ -236,9 +235,9 @@ func (g *Generation) Advance(state *State) {
 				gauges[series] = last{s.pos, s.last}
 			}
 		}
-		p.each(func(ref uint32, s *slot) {
-			if r := p.dict.at(ref); r.Type == protocol.Gauge {
-				see(r.Series, s)
+		p.each(func(_ uint32, r *Ref) {
+			if r.Type == protocol.Gauge {
+				see(r.Series, p.table.gauges.peek(r.cell))
 			}
 		})
 		p.eachLate(func(e entry) {

@@ -52,7 +52,7 @@ func newWorld(t *rapid.T) *world {
 		w.lanes, w.refs = append(w.lanes, lane), append(w.refs, nil)
 		// Some lanes have known many series before: their references lie on
 		// further pages.
-		for range rapid.SampledFrom([]int{0, 3, pageSlots - 2, 3*pageSlots + 1}).Draw(t, "known before") {
+		for range rapid.SampledFrom([]int{0, 3, pageCells - 2, 3*pageCells + 1}).Draw(t, "known before") {
 			w.define(l, Ref{Series: 500, Type: protocol.Counter, Rate: 1})
 		}
 		for _, i := range rapid.Permutation([]int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}).Draw(t, "order") {
@@ -306,27 +306,27 @@ func TestViewStandsStill(t *testing.T) {
 func TestReleaseLeavesNothing(t *testing.T) {
 	l := NewLane(0, options, 1, firstTime)
 	b := &record.Batch{At: 1}
-	for i := range 3 * pageSlots {
+	for i := range 3 * pageCells {
 		l.Define(Ref{Series: uint32(i), Type: []protocol.Type{protocol.Counter, protocol.Histogram, protocol.Gauge}[i%3], Rate: 0.5})
 		b.Samples = append(b.Samples, record.Sample{Ref: uint32(i), Value: float64(i)})
 	}
 	l.Fold(7, b)
 	part := l.Seal(2, firstTime)
-	pages := slices.Clone(part.table.pages)
+	counters, gauges, sketches := slices.Clone(part.table.counters.pages), slices.Clone(part.table.gauges.pages), slices.Clone(part.table.sketches.pages)
 	g := &Generation{Number: 1, Bucket: firstTime, Parts: []Part{part}, Ordered: NewOrdered()}
-	if part.Refs() != 3*pageSlots || !part.Sealed() {
+	if part.Refs() != 3*pageCells || !part.Sealed() {
 		t.Fatalf("%d references, sealed %v", part.Refs(), part.Sealed())
 	}
 	g.Release()
-	for i, p := range pages {
-		if *p != (page{}) {
+	for i := range counters {
+		if *counters[i] != ([pageCells]counter{}) || *gauges[i] != ([pageCells]slot{}) || *sketches[i] != ([pageCells]sketched{}) {
 			t.Errorf("page %d goes back with something on it", i)
 		}
 	}
 	if points, err := gather(g, idOf, NewState()); err != nil || len(points) != 0 {
 		t.Errorf("a released generation has points: %v, %v", points, err)
 	}
-	if g.Values() != uint64(len(b.Samples)) || g.Parts[0].Refs() != 3*pageSlots {
+	if g.Values() != uint64(len(b.Samples)) || g.Parts[0].Refs() != 3*pageCells {
 		t.Error("what a checkpoint and the ledger need does not outlive the pages")
 	}
 }

@@ -16,6 +16,8 @@ import (
 
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/record"
+	"example.com/nexusctl/protocol/histogram"
+	"example.com/nexusctl/storage/block"
 )
 
 // MaxLate bounds the late slots of one lane's generation. A lane that passes
@@ -33,8 +35,9 @@ type Options struct {
 type Lane struct {
 	number     int
 	opts       Options
-	dict       dict  // append-only; sealed Parts share it
-	ways       []way // of the same references
+	dict       dict                   // append-only; sealed Parts share it
+	spots      []spot                 // of the same references
+	cells      [block.NumKinds]uint32 // how many of them each kind of page has
 	table      *table
 	generation uint64
 	bucket     int64
@@ -42,7 +45,7 @@ type Lane struct {
 
 // NewLane returns an empty lane in a generation.
 func NewLane(number int, o Options, generation uint64, bucket int64) *Lane {
-	return &Lane{number: number, opts: o, table: new(table), generation: generation, bucket: bucket}
+	return &Lane{number: number, opts: o, table: newTable(), generation: generation, bucket: bucket}
 }
 
 // Generation returns the number of the open generation.
@@ -50,8 +53,11 @@ func (l *Lane) Generation() uint64 { return l.generation }
 
 // Define appends the next reference.
 func (l *Lane) Define(r Ref) {
+	n := &l.cells[pagesOf(r.Type)]
+	r.cell = *n
+	*n++
 	l.dict.add(r)
-	l.ways = append(l.ways, wayOf(r))
+	l.spots = append(l.spots, spot(wayOf(r))<<cellBits|spot(r.cell))
 }
 
 // Refs returns how many references are defined.
@@ -85,33 +91,80 @@ const foldGroup = 64
 // foldGroup sorts the samples by their way first, which keeps the order within
 // each series, so that the processor need not guess each sample's.
 func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
-	t := l.table
-	var slots [foldGroup]*slot
-	var sorted [ways][foldGroup]uint8
-	var n [ways]int
+	var g group
 	for i, s := range samples {
-		slots[i] = t.slot(s.Ref)
-		t.touched += slots[i].n // the sum keeps the read from being left out
-		w := l.ways[s.Ref] % ways
-		sorted[w][n[w]%foldGroup] = uint8(i)
-		n[w]++
+		spot := l.spots[s.Ref]
+		w := spot.way() % ways
+		g.sorted[w][g.n[w]%foldGroup] = pick{spot.cell(), uint32(i)}
+		g.n[w]++
 	}
-	for _, i := range sorted[plainCounter][:n[plainCounter]] {
-		slots[i%foldGroup].count(samples[i].Value)
-	}
-	for _, i := range sorted[plainGauge][:n[plainGauge]] {
-		slots[i%foldGroup].gauge(samples[i].Value, at, pos)
-	}
-	for _, i := range sorted[plainHistogram][:n[plainHistogram]] {
-		s := slots[i%foldGroup]
-		s.n++
-		t.histogram(s, l.opts.Schema).Add(samples[i].Value, 1)
-	}
-	t.values += uint64(len(samples) - n[special])
-	for _, i := range sorted[special][:n[special]] {
-		r := l.dict.at(samples[i].Ref)
+	t := l.table
+	t.foldCounters(samples, g.of(plainCounter))
+	t.foldGauges(samples, g.of(plainGauge), at, pos)
+	t.foldHistograms(samples, g.of(plainHistogram), l.opts.Schema)
+	t.values += uint64(len(samples) - g.n[special])
+	for _, p := range g.of(special) {
+		r := l.dict.at(samples[p.sample].Ref)
 		t.values += r.units()
-		t.fold(slots[i%foldGroup], r, samples[i].Value, 1/r.Rate, at, pos, l.opts.Schema)
+		t.fold(r, samples[p.sample].Value, 1/r.Rate, at, pos, l.opts.Schema)
+	}
+}
+
+// group are samples sorted by their way.
+type group struct {
+	sorted [ways][foldGroup]pick
+	n      [ways]int
+}
+
+// pick is a sample and its reference's cell.
+type pick struct{ cell, sample uint32 }
+
+func (g *group) of(w way) []pick { return g.sorted[w][:g.n[w]] }
+
+// The sum in touched keeps the reads of cells from being left out: they have the
+// processor fetch all of a group's at the same time.
+
+func (t *table) foldCounters(samples []record.Sample, picks []pick) {
+	var cells [foldGroup]*counter
+	for k, p := range picks {
+		c := t.counters.at(p.cell)
+		cells[k%foldGroup] = c
+		t.touched += c.n
+	}
+	for k, p := range picks {
+		cells[k%foldGroup].count(samples[p.sample].Value)
+	}
+}
+
+func (t *table) foldGauges(samples []record.Sample, picks []pick, at int64, pos uint64) {
+	var cells [foldGroup]*slot
+	for k, p := range picks {
+		s := t.gauges.at(p.cell)
+		cells[k%foldGroup] = s
+		t.touched += s.n
+	}
+	for k, p := range picks {
+		cells[k%foldGroup].gauge(samples[p.sample].Value, at, pos)
+	}
+}
+
+func (t *table) foldHistograms(samples []record.Sample, picks []pick, schema int) {
+	var cells [foldGroup]*sketched
+	for k, p := range picks {
+		s := t.sketches.at(p.cell)
+		cells[k%foldGroup] = s
+		t.touched += s.n
+	}
+	var hists [foldGroup]*histogram.Histogram
+	for k := range picks {
+		s := cells[k%foldGroup]
+		s.n++
+		h := t.histogram(&s.place, schema)
+		hists[k%foldGroup] = h
+		t.touched += uint64(h.Schema())
+	}
+	for k, p := range picks {
+		hists[k%foldGroup].Add(samples[p.sample].Value, 1)
 	}
 }
 
@@ -125,12 +178,12 @@ func (l *Lane) timed(pos uint64, at int64, s record.Timed) {
 	if s.Time != 0 {
 		at, bucket = s.Time, floor(s.Time, l.opts.Resolution)
 	}
-	dst := l.table.slot
-	if bucket != l.bucket {
-		dst = func(ref uint32) *slot { return l.table.lateSlot(ref, bucket) }
-	}
 	l.table.values += r.units()
-	l.table.fold(dst(s.Ref), r, s.Value, weight, at, pos, l.opts.Schema)
+	if bucket != l.bucket {
+		l.table.foldLate(l.table.lateSlot(s.Ref, bucket), r, s.Value, weight, at, pos, l.opts.Schema)
+		return
+	}
+	l.table.fold(r, s.Value, weight, at, pos, l.opts.Schema)
 }
 
 // Crowded says that the generation holds as many late slots, raw samples, or bytes
@@ -147,14 +200,17 @@ func (l *Lane) Pending() (values uint64, counts ledger.Counts) {
 // Seal closes the open generation and opens the given one.
 func (l *Lane) Seal(generation uint64, bucket int64) Part {
 	p := Part{Lane: l.number, dict: l.dict.frozen(), table: l.table}
-	l.table = &table{pages: make([]*page, 0, len(p.table.pages))}
+	l.table = p.table.next()
 	l.generation, l.bucket = generation, bucket
 	return p
 }
 
 // Reset forgets every reference, as a restart in the log demands. The open
 // generation must be empty: seal first.
-func (l *Lane) Reset() { l.dict, l.ways = dict{}, nil }
+func (l *Lane) Reset() {
+	l.dict, l.spots = dict{}, nil
+	clear(l.cells[:])
+}
 
 // Part is a lane's share of a closed generation, and the lane's dictionary as
 // it stood then.

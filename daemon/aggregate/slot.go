@@ -6,14 +6,16 @@ import (
 	"example.com/nexusctl/storage/block"
 )
 
-// slot is what one reference gathered in one bucket: 64 bytes, no pointers, so
-// that a page of slots is one stretch of memory the collector never walks.
-// Which fields mean what depends on the kind:
+// slot is what one reference gathered in one bucket. Which fields mean what depends
+// on the kind:
 //
 //	counter    n, sum+comp (Σ of increments), low (Σ of negative ones)
 //	gauge      n, sum+comp, low and high (minimum and maximum), last, at, pos
-//	histogram  n; aux-1 is its place in the table's histograms
-//	set        n; aux-1 is its place in the table's sets
+//	histogram  n; pos is its place in the table's histograms, from 1
+//	set        n; pos is its place in the table's sets, from 1
+//
+// In a table's pages only gauges take a whole slot: at a million series every byte
+// of it is a megabyte, and a line of the cache more or less for each sample.
 type slot struct {
 	n         uint64
 	sum, comp float64
@@ -23,24 +25,43 @@ type slot struct {
 	pos       uint64 // log position of last (gauge), or aux
 }
 
-// add sums with Neumaier's compensation: counters stay exact far past the
-// point at which naive sums of mixed magnitudes drift.
-func (s *slot) add(v float64) {
-	t := s.sum + v
-	if math.Abs(s.sum) >= math.Abs(v) {
-		s.comp += (s.sum - t) + v
-	} else {
-		s.comp += (v - t) + s.sum
-	}
-	s.sum = t
+// counter is a counter's slot.
+type counter struct {
+	n              uint64
+	sum, comp, low float64
 }
 
-func (s *slot) count(v float64) {
-	s.n++
-	s.add(v)
+func (c *counter) count(v float64) {
+	c.n++
+	c.sum, c.comp = sumUp(c.sum, c.comp, v)
 	if v < 0 {
-		s.low += v
+		c.low += v
 	}
+}
+
+func (c *counter) slot() slot { return slot{n: c.n, sum: c.sum, comp: c.comp, low: c.low} }
+
+// sketched is a histogram's or a set's slot.
+type sketched struct{ n, place uint64 }
+
+func (s *sketched) slot() slot { return slot{n: s.n, pos: s.place} }
+
+// sumUp adds v with Neumaier's compensation: counters stay exact far past the
+// point at which naive sums of mixed magnitudes drift.
+func sumUp(sum, comp, v float64) (newSum, newComp float64) {
+	t := sum + v
+	if math.Abs(sum) >= math.Abs(v) {
+		return t, comp + ((sum - t) + v)
+	}
+	return t, comp + ((v - t) + sum)
+}
+
+func (s *slot) add(v float64) { s.sum, s.comp = sumUp(s.sum, s.comp, v) }
+
+func (s *slot) count(v float64) {
+	c := counter{s.n, s.sum, s.comp, s.low}
+	c.count(v)
+	*s = c.slot()
 }
 
 func (s *slot) gauge(v float64, at int64, pos uint64) {

@@ -1,8 +1,6 @@
 package aggregate
 
 import (
-	"sync"
-
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/record"
 	"example.com/nexusctl/protocol"
@@ -10,18 +8,14 @@ import (
 	"example.com/nexusctl/storage/block"
 )
 
-const pageSlots = 256
-
-type page [pageSlots]slot
-
-var pagePool = sync.Pool{New: func() any { return new(page) }}
-
 // Ref is what a lane's reference stands for.
 type Ref struct {
 	Series uint32 // the process's index of the series
 	Type   protocol.Type
 	Rate   float64 // sampling rate, in (0, 1]
 	Own    bool    // the daemon's own signal: its values are no units of the ledger
+
+	cell uint32 // its place among the lane's references of its kind
 }
 
 // units returns what a value counts in the ledger.
@@ -32,9 +26,16 @@ func (r *Ref) units() uint64 {
 	return 1
 }
 
-// way is how a reference's samples are folded, in a byte: all references' ways
-// fit the processor's caches, where their Refs do not. Whatever is not plain is
-// looked up in the Ref.
+// spot says how a reference's samples are folded, and where, in four bytes: all
+// references' spots fit the processor's caches, where their Refs do not.
+type spot uint32
+
+const cellBits = 29 // of a spot; the rest is the way
+
+func (s spot) way() way     { return way(s >> cellBits) }
+func (s spot) cell() uint32 { return uint32(s) & (1<<cellBits - 1) }
+
+// way is how samples are folded. Whatever is not plain is looked up in the Ref.
 type way uint8
 
 const (
@@ -60,6 +61,14 @@ func wayOf(r Ref) way {
 	return special
 }
 
+// pagesOf returns in which pages a type's cells are: sets are among histograms.
+func pagesOf(t protocol.Type) block.Kind {
+	if k := kindOf(t); k != block.Set {
+		return k
+	}
+	return block.Histogram
+}
+
 // kindOf returns how values of a type are kept.
 func kindOf(t protocol.Type) block.Kind {
 	switch {
@@ -77,12 +86,14 @@ func kindOf(t protocol.Type) block.Kind {
 // table is what one lane gathered in one generation. A sealed table never
 // changes and may be read by anyone.
 type table struct {
-	pages []*page // by reference; nil where nothing was touched
-	hists histograms
-	sets  []*histogram.Set
-	late  map[lateKey]*slot // samples whose own time lies in another bucket
-	raw   map[uint32][]rawSample
-	raws  int // samples in raw
+	counters paged[counter] // of references, by their cell
+	gauges   paged[slot]
+	sketches paged[sketched]
+	hists    histograms
+	sets     []*histogram.Set
+	late     map[lateKey]*slot // samples whose own time lies in another bucket
+	raw      map[uint32][]rawSample
+	raws     int // samples in raw
 
 	senders map[string]*record.Producer // of acked sessions: the last batch, and the units of this generation
 	keys    []record.Key
@@ -122,15 +133,46 @@ type lateKey struct {
 	bucket int64
 }
 
-func (t *table) slot(ref uint32) *slot {
-	p := int(ref / pageSlots)
-	for p >= len(t.pages) {
-		t.pages = append(t.pages, nil)
+func newTable() *table {
+	return &table{counters: paged[counter]{pool: &counterPages}, gauges: paged[slot]{pool: &gaugePages}, sketches: paged[sketched]{pool: &sketchPages}}
+}
+
+// next returns an empty table for the references of t.
+func (t *table) next() *table {
+	return &table{counters: t.counters.like(), gauges: t.gauges.like(), sketches: t.sketches.like()}
+}
+
+// slot returns what a reference gathered; its n is 0 where nothing came.
+func (t *table) slot(r *Ref) slot {
+	switch kindOf(r.Type) {
+	case block.Counter:
+		if c := t.counters.peek(r.cell); c != nil {
+			return c.slot()
+		}
+	case block.Gauge:
+		if s := t.gauges.peek(r.cell); s != nil {
+			return *s
+		}
+	default:
+		if s := t.sketches.peek(r.cell); s != nil {
+			return s.slot()
+		}
 	}
-	if t.pages[p] == nil {
-		t.pages[p] = pagePool.Get().(*page)
+	return slot{}
+}
+
+// has says that something came for a reference.
+func (t *table) has(r *Ref) bool {
+	switch kindOf(r.Type) {
+	case block.Counter:
+		c := t.counters.peek(r.cell)
+		return c != nil && c.n > 0
+	case block.Gauge:
+		s := t.gauges.peek(r.cell)
+		return s != nil && s.n > 0
 	}
-	return &t.pages[p][ref%pageSlots]
+	s := t.sketches.peek(r.cell)
+	return s != nil && s.n > 0
 }
 
 func (t *table) lateSlot(ref uint32, bucket int64) *slot {
@@ -146,35 +188,56 @@ func (t *table) lateSlot(ref uint32, bucket int64) *slot {
 	return s
 }
 
-// fold adds one value to a slot; what it counts in the ledger is for the caller.
-func (t *table) fold(s *slot, r *Ref, v, weight float64, at int64, pos uint64, schema int) {
+// fold adds one value to a reference's cell; what it counts in the ledger is for
+// the caller.
+func (t *table) fold(r *Ref, v, weight float64, at int64, pos uint64, schema int) {
+	switch kindOf(r.Type) {
+	case block.Counter:
+		t.counters.at(r.cell).count(v * weight)
+	case block.Gauge:
+		t.gauges.at(r.cell).gauge(v, at, pos)
+	default:
+		s := t.sketches.at(r.cell)
+		s.n++
+		t.sketch(&s.place, r, v, weight, schema)
+	}
+}
+
+// foldLate does the same to a slot of another bucket.
+func (t *table) foldLate(s *slot, r *Ref, v, weight float64, at int64, pos uint64, schema int) {
 	switch kindOf(r.Type) {
 	case block.Counter:
 		s.count(v * weight)
 	case block.Gauge:
 		s.gauge(v, at, pos)
-	case block.Histogram:
+	default:
 		s.n++
-		t.histogram(s, schema).Add(v, weight)
-	case block.Set:
-		s.n++
-		t.set(s).AddHash(memberHash(v))
+		t.sketch(&s.pos, r, v, weight, schema)
 	}
 }
 
-func (t *table) histogram(s *slot, schema int) *histogram.Histogram {
-	if s.pos == 0 {
-		s.pos = t.hists.add(schema)
+func (t *table) sketch(place *uint64, r *Ref, v, weight float64, schema int) {
+	if r.Type == protocol.Set {
+		t.set(place).AddHash(memberHash(v))
+		return
 	}
-	return t.hists.at(s.pos)
+	t.histogram(place, schema).Add(v, weight)
 }
 
-func (t *table) set(s *slot) *histogram.Set {
-	if s.pos == 0 {
+// histogram returns the one at a place, which it gets where it has none.
+func (t *table) histogram(place *uint64, schema int) *histogram.Histogram {
+	if *place == 0 {
+		*place = t.hists.add(schema)
+	}
+	return t.hists.at(*place)
+}
+
+func (t *table) set(place *uint64) *histogram.Set {
+	if *place == 0 {
 		t.sets = append(t.sets, histogram.NewSet())
-		s.pos = uint64(len(t.sets))
+		*place = uint64(len(t.sets))
 	}
-	return t.sets[s.pos-1]
+	return t.sets[*place-1]
 }
 
 func (t *table) count(b *record.Batch) {
@@ -210,12 +273,9 @@ func (t *table) deliver(b *record.Batch) {
 
 // release gives the pages back. The table must not be read any more.
 func (t *table) release() {
-	for _, p := range t.pages {
-		if p != nil {
-			*p = page{}
-			pagePool.Put(p)
-		}
-	}
-	t.pages, t.hists, t.sets, t.late, t.raw = nil, histograms{}, nil, nil, nil
+	t.counters.release()
+	t.gauges.release()
+	t.sketches.release()
+	t.hists, t.sets, t.late, t.raw = histograms{}, nil, nil, nil
 	t.senders, t.keys, t.events = nil, nil, nil
 }

@@ -30,10 +30,11 @@ func (p Part) View(refs []uint32) []entry { return p.table.view(p.Lane, &p.dict,
 func (t *table) view(lane int, dict *dict, refs []uint32) []entry {
 	var entries []entry
 	for _, ref := range refs {
-		if p := int(ref / pageSlots); p < len(t.pages) && t.pages[p] != nil {
-			if s := &t.pages[p][ref%pageSlots]; s.n > 0 {
-				entries = append(entries, t.copyEntry(lane, dict, ref, noBucket, s))
-			}
+		if int(ref) >= dict.n {
+			continue // younger than the part
+		}
+		if s := t.slot(dict.at(ref)); s.n > 0 {
+			entries = append(entries, t.copyEntry(lane, dict, ref, noBucket, &s))
 		}
 	}
 	for k, s := range t.late {

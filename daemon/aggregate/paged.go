@@ -1,0 +1,56 @@
+package aggregate
+
+import "sync"
+
+const pageCells = 256
+
+// paged are cells in pages, without pointers in them, so that a page is one stretch
+// of memory the collector never walks. A page is made when it is first touched.
+type paged[T any] struct {
+	pages []*[pageCells]T // nil where nothing was touched
+	pool  *sync.Pool      // of pages of zeros
+}
+
+// Pages go from a table that is in the store to the next one.
+var (
+	counterPages = sync.Pool{New: func() any { return new([pageCells]counter) }}
+	gaugePages   = sync.Pool{New: func() any { return new([pageCells]slot) }}
+	sketchPages  = sync.Pool{New: func() any { return new([pageCells]sketched) }}
+)
+
+// at returns a cell to be written.
+func (p *paged[T]) at(i uint32) *T {
+	if c := p.peek(i); c != nil {
+		return c
+	}
+	n := int(i / pageCells)
+	for n >= len(p.pages) {
+		p.pages = append(p.pages, nil)
+	}
+	p.pages[n] = p.pool.Get().(*[pageCells]T)
+	return &p.pages[n][i%pageCells]
+}
+
+// peek returns a cell, nil where its page was never touched.
+func (p *paged[T]) peek(i uint32) *T {
+	if n := int(i / pageCells); n < len(p.pages) && p.pages[n] != nil {
+		return &p.pages[n][i%pageCells]
+	}
+	return nil
+}
+
+// like returns empty pages, with room for as many as p has.
+func (p *paged[T]) like() paged[T] {
+	return paged[T]{make([]*[pageCells]T, 0, len(p.pages)), p.pool}
+}
+
+// release gives the pages back. Nothing of them may be read any more.
+func (p *paged[T]) release() {
+	for _, page := range p.pages {
+		if page != nil {
+			*page = [pageCells]T{}
+			p.pool.Put(page)
+		}
+	}
+	p.pages = nil
+}
