@@ -39,6 +39,7 @@ type Lane struct {
 	spots      []spot                 // of the same references
 	cells      [block.NumKinds]uint32 // how many of them each kind of page has
 	table      *table
+	group      group // scratch
 	generation uint64
 	bucket     int64
 }
@@ -91,7 +92,8 @@ const foldGroup = 64
 // foldGroup sorts the samples by their way first, which keeps the order within
 // each series, so that the processor need not guess each sample's.
 func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
-	var g group
+	g := &l.group
+	g.n = [ways]int{}
 	for i, s := range samples {
 		spot := l.spots[s.Ref]
 		w := spot.way() % ways

@@ -42,14 +42,19 @@ const cellStep = 32
 
 // bump adds weight 1 to a bucket inside the stretch; false says that it could not.
 func (b *buckets) bump(i int) bool {
-	if c := b.cells; c != nil {
-		cell := uint(i - c.base)
-		if uint(i-b.first) >= uint(b.n) || cell >= uint(len(c.small)) || c.small[cell] == math.MaxUint32 {
-			return false
-		}
-		c.small[cell]++
-		return true
+	c := b.cells
+	if c == nil {
+		return b.bumpPair(i)
 	}
+	cell := uint(i - c.base)
+	if uint(i-b.first) >= uint(b.n) || cell >= uint(len(c.small)) || c.small[cell] == math.MaxUint32 {
+		return false
+	}
+	c.small[cell]++
+	return true
+}
+
+func (b *buckets) bumpPair(i int) bool {
 	for k := range b.pairs {
 		if p := &b.pairs[k]; int(p.index) == i && p.weight < math.MaxUint32 {
 			p.weight++
