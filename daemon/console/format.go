@@ -366,7 +366,7 @@ func typeSources(v any) string {
 var links = map[string]func(any) string{
 	"series": func(v any) string { return exploreURL(seriesExpr(v)) },
 	"metric": func(v any) string { return exploreURL(nameExpr(text(at(v, "name")), firstType(v), "")) },
-	"slo":    func(v any) string { return Root + "slos/" + url.PathEscape(text(at(v, "name"))) },
+	"slo":    func(v any) string { return Root + "slos/" + escaped(text(at(v, "name"))) },
 }
 
 func firstType(v any) string {
@@ -377,8 +377,11 @@ func firstType(v any) string {
 }
 
 func exploreURL(expr string) string {
-	return Root + "explore?expr=" + strings.ReplaceAll(url.QueryEscape(expr), "+", "%20")
+	return Root + "explore?expr=" + escaped(expr)
 }
+
+// escaped leaves of a text only what no address reads otherwise.
+func escaped(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // seriesExpr is the expression that draws one series as people want it: a
 // counter's rate, a distribution's P99, the value of anything else.

@@ -58,11 +58,11 @@ export class Chart {
   }
 
   set(lines, from, to, step) {
-    Object.assign(this, { lines, from, to, step });
+    Object.assign(this, { lines, from, to, step, asked: true });
     this.draw();
   }
 
-  get empty() { return this.lines.every((l) => l.points.length === 0); }
+  get empty() { return !this.asked || this.lines.every((l) => l.points.length === 0); }
 
   scales() {
     let low = 0, high = 0;
@@ -81,6 +81,7 @@ export class Chart {
   draw() {
     this.width = this.place.clientWidth;
     this.height = this.place.clientHeight;
+    if (!this.asked) return; // what the server drew stands until there is an answer
     if (this.width < 50 || this.empty) {
       this.place.replaceChildren();
       return;
@@ -140,7 +141,7 @@ export class Chart {
     if (this.empty) return;
     const t = this.time(e);
     this.read(t);
-    if (this.begun !== undefined) {
+    if (this.begun !== undefined && this.chosen) {
       const a = this.x(Math.min(this.begun, t)), b = this.x(Math.max(this.begun, t));
       for (const [k, v] of [["x", a], ["width", b - a], ["visibility", "visible"]]) this.chosen.setAttribute(k, v);
     }

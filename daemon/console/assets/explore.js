@@ -233,7 +233,7 @@ class Runner {
     this.chart = null;
     this.place.replaceChildren(h("section", { class: "panel trouble", role: "alert" },
       h("h2", {}, known ? e.title : "The daemon does not answer"),
-      h("p", {}, known ? e.detail : "The request came to nothing."),
+      h("p", {}, known ? visible(e.detail) : "The request came to nothing."),
       h("p", { class: "next" }, e.next || (known ? "Mend the expression and run it again." : "Run it again when the daemon is back."))));
   }
 
@@ -245,7 +245,7 @@ class Runner {
     if (series.length === 0) return this.nothing();
     this.chart.options.title = this.asked;
     this.chart.set(lines, from, to, step);
-    this.note.replaceChildren(...[...warnings, ...(series.some((s) => s.mean) ? ["The series are histograms; their means are drawn. histogram_quantile(0.99, …) gives a percentile."] : [])].map((w) => h("p", { class: "warn" }, w)));
+    this.note.replaceChildren(...[...warnings, ...(series.some((s) => s.mean) ? ["The series are histograms; their means are drawn. histogram_quantile(0.99, …) gives a percentile."] : [])].map((w) => h("p", { class: "warn" }, visible(w))));
     const many = [`${series.length} series`];
     if (series.length > MOST_ROWS) many.push(`the table has the ${MOST_ROWS} with the greatest last value`);
     if (series.length > MOST_LINES) many.push(`the chart has the first ${MOST_LINES}`);
@@ -265,7 +265,7 @@ class Runner {
     this.place.replaceChildren(h("section", { class: "panel", "aria-label": "Result" }, this.note,
       h("figure", { class: "chart tall" }, canvas),
       h("div", { class: "row" }, this.count, this.whole, h("span", { class: "hint" }, "Drag over the chart to look closer")),
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Series" }, h("table", { class: "wide" }, h("thead", {}, h("tr", {}, ...head)), this.body))));
+      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Series" }, h("table", {}, h("thead", {}, h("tr", {}, ...head)), this.body))));
     this.chart = new Chart(canvas, { unit: "value", title: this.asked, select: (from, to) => { this.span = { from, to }; this.run(); } });
   }
 

@@ -174,10 +174,12 @@ export function seriesExpr(v) {
   return nameExpr(text(v?.name), text(v?.type), matchers);
 }
 
-const explore = (expr) => "/console/explore?expr=" + encodeURIComponent(expr);
+// escaped leaves of a text only what no address reads otherwise.
+const escaped = (s) => encodeURIComponent(s).replace(/[!'()*]/g, (c) => "%" + c.charCodeAt(0).toString(16).toUpperCase());
+const explore = (expr) => "/console/explore?expr=" + escaped(expr);
 
 export const links = {
   series: (v) => explore(seriesExpr(v)),
   metric: (v) => explore(nameExpr(text(v.name), typeof v.types?.[0] === "string" ? v.types[0] : "", "")),
-  slo: (v) => "/console/slos/" + encodeURIComponent(text(v.name)),
+  slo: (v) => "/console/slos/" + escaped(text(v.name)),
 };

@@ -109,7 +109,7 @@ function show() {
   document.body.classList.toggle("stale", failures > 0);
   const state = paused ? "Paused" : failures > 0 ? "Stale" : "Live";
   write(pulse, state);
-  pulse.className = "pulse " + state.toLowerCase();
+  pulse.className = "pulse is-" + state.toLowerCase();
   banner.hidden = failures === 0;
   if (failures === 0) return;
   if (banner.childElementCount === 0) {
