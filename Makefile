@@ -5,7 +5,7 @@ LDFLAGS := -X main.version=$(VERSION)
 PACKAGES := ./...
 FUZZTIME ?= 3s
 
-.PHONY: help build run test ci bench lint vet soak torture fuzz allocs clean
+.PHONY: help build run test ci bench lint vet soak torture fuzz allocs console clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -43,6 +43,9 @@ soak: ## long load with the ledger compared at its end
 	NEXUS_KILLS=20 go test -count 1 -timeout 60m -v -run 'Kill|Store|Compaction' ./daemon/e2e
 	NEXUS_FUSE_CUTS=100 go test -count 1 -timeout 30m -v -run 'PowerCuts|LyingDisk' ./daemon/e2e
 	NEXUS_POWER_CUTS=10000 NEXUS_BIT_FLIPS=10000 go test -count 1 -timeout 60m ./daemon/wal ./daemon/replay
+
+console: build ## the web console in a real browser: errors, requests, accessibility, pictures
+	sh .ci/console/run
 
 torture: build ## prove on this disk that nothing is lost, with a daemon of its own
 	bin/nexusctl torture

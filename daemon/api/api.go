@@ -7,11 +7,13 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/console"
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
@@ -72,6 +74,9 @@ func New(o Options) *Server {
 		s.mux.HandleFunc(r.pattern, r.handle)
 	}
 	s.mux.HandleFunc("/", s.notFound)
+	for _, r := range s.consoleRoutes() {
+		s.mux.HandleFunc(r.pattern, r.handle)
+	}
 	return s
 }
 
@@ -123,6 +128,18 @@ func (s *Server) routes() []route {
 		list = append(list, route{r.Pattern, r.Handle})
 	}
 	return append(list, s.promRoutes()...)
+}
+
+// consoleRoutes are the pages. They ask the routes of the API in the process, and
+// link to the API's reference where there is a route for it.
+func (s *Server) consoleRoutes() []route {
+	_, docs := s.mux.Handler(&http.Request{Method: http.MethodGet, URL: &url.URL{Path: console.DocsPath}})
+	c := console.New(console.Options{API: s.mux, Version: s.opts.Version, Docs: docs != "/", Now: s.opts.Now, Logger: s.opts.Logger})
+	var list []route
+	for _, r := range c.Routes() {
+		list = append(list, route{r.Pattern, r.Handle})
+	}
+	return list
 }
 
 // ServeHTTP answers a request. A panic is contained: one request ends, the

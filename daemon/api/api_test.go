@@ -72,10 +72,20 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("DELETE %s: Allow is %v, want %s in it", c.target, other.header.Values("Allow"), c.method)
 		}
 	}
+	if r := s.get("/"); r.status != 200 || !strings.Contains(r.body, `"console":"/console/"`) {
+		t.Errorf("the index: %d %s", r.status, r.body)
+	}
+	for _, target := range []string{"/console/", "/console/slos", "/console/slos/nexus-latency", "/console/explore?expr=shop_orders_total", "/console/ledger", "/console/cardinality"} {
+		r := s.get(target)
+		r.expect(t, target, 200, "text/html; charset=utf-8")
+		if !strings.Contains(r.body, "</html>") || strings.Contains(r.body, `class="panel trouble" role="alert"`) {
+			t.Errorf("%s: the page is not whole, or lacks its figures: %s", target, r.body)
+		}
+	}
 	if r := s.get("/metrics"); r.status != 200 || !strings.Contains(r.body, "nexus_uptime_seconds") || !strings.HasPrefix(r.header.Get("Content-Type"), "text/plain") {
 		t.Errorf("the exposition: %d %s", r.status, r.header)
 	}
-	for _, target := range []string{"/", "/nothing", "/api", "/api/v1", "/api/v1/metric", "/api/v1/metrics/a/b", "/api/v1/metrics/a/history/b", "/prometheus/api/v1/nothing", "/api/v2/metrics", "/metrics/", "/%00", "/..%2f..%2fetc%2fpasswd"} {
+	for _, target := range []string{"/nothing", "/api", "/api/v1", "/api/v1/metric", "/api/v1/metrics/a/b", "/api/v1/metrics/a/history/b", "/prometheus/api/v1/nothing", "/api/v2/metrics", "/metrics/", "/%00", "/..%2f..%2fetc%2fpasswd"} {
 		r := s.get(target)
 		r.problem(t, "GET "+target, http.StatusNotFound, "")
 		r.secrets(t, target, s.dir)

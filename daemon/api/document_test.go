@@ -16,7 +16,7 @@ func TestDocumentedRoutes(t *testing.T) {
 	}
 	s := New(Options{Metrics: http.NotFoundHandler()})
 	routes := map[string]bool{}
-	for _, r := range s.routes() {
+	for _, r := range append(s.routes(), s.consoleRoutes()...) {
 		routes[r.pattern] = true
 		if !strings.Contains(string(text), "`"+r.pattern+"`") {
 			t.Errorf("the document has no `%s`", r.pattern)

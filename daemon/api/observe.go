@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"example.com/nexusctl/daemon/console"
 )
 
 // requestIDHeader carries the name of one request, the client's or ours.
@@ -56,7 +58,7 @@ func isProbe(path string) bool {
 	case "/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready":
 		return true
 	}
-	return false
+	return path == "/{$}" || strings.HasPrefix(path, console.Root)
 }
 
 // requestID returns the client's id of the request where it is harmless, else
