@@ -88,10 +88,6 @@ func (s *Store) rollDay(ctx context.Context, tx *sql.Tx, shard, day int64) ([]Ch
 }
 
 func (s *Store) dayChunks(ctx context.Context, tx *sql.Tx, shard, start int64, held, gens map[int64]int64, f floors) ([]Chunk, error) {
-	found, late, err := s.shardPoints(ctx, tx, shard, held, gens, f)
-	if err != nil {
-		return nil, err
-	}
 	var chunks []Chunk
 	add := func(points []block.Point) {
 		c := Chunk{Series: points[0].Series, Start: start}
@@ -102,15 +98,18 @@ func (s *Store) dayChunks(ctx context.Context, tx *sql.Tx, shard, start int64, h
 	if err != nil {
 		return nil, err
 	}
-	for _, points := range found {
+	err = s.shardPoints(ctx, tx, shard, held, gens, f, func(points []block.Point, late bool) {
 		id := points[0].Series
 		points = block.Fold(points, minuteMillis)
-		if before := old[id]; late[id] && before != nil {
+		if before := old[id]; late && before != nil {
 			// What stands by the minute, and what came after its chunks had gone.
 			points = block.Fold(mergePoints(append(before, points...), block.MergeWriters), minuteMillis)
 		}
 		delete(old, id)
 		add(points)
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, points := range old {
 		add(points)
@@ -199,14 +198,12 @@ func (s *Store) minuteDays(ctx context.Context, tx *sql.Tx, shards []int64, span
 	return want, err
 }
 
-// ofPeople keeps the series that have rows by the minute.
-func (s *Store) ofPeople(series [][]block.Point) [][]block.Point {
+// isPeople reports a series that has rows by the minute.
+func (s *Store) isPeople(id int64) bool {
 	ids := s.people.Load()
 	if ids == nil {
-		return nil
+		return false
 	}
-	return slices.DeleteFunc(series, func(points []block.Point) bool {
-		_, ok := slices.BinarySearch(*ids, points[0].Series)
-		return !ok
-	})
+	_, found := slices.BinarySearch(*ids, id)
+	return found
 }

@@ -47,6 +47,38 @@ func (s *Store) rollHours(ctx context.Context) (rows int, err error) {
 	return rows, err
 }
 
+// rollFirst writes the rows of hours whose first generation is being stored: they
+// are folded from points that are at hand, and rollHours need not read them back.
+// Each series of such an hour is whole in this transaction. Hours of which a tier
+// has given something up are left to rollHours.
+func (s *Store) rollFirst(ctx context.Context, tx *sql.Tx, rows []chunkRow) (int, error) {
+	f, err := s.floors(ctx, tx, s.db.ForShare)
+	if err != nil {
+		return 0, err
+	}
+	oldest := max(f.of(tierHours), f.of(tierPoints), f.of(tierSketches), f.of(tierSQLMinutes))
+	var hours, minutes []block.Point
+	done := map[shardHour]struct{}{}
+	for _, r := range rows {
+		if r.Gen == 0 && r.Start >= oldest {
+			hours, minutes = append(hours, r.hours...), append(minutes, r.minutes...)
+			done[shardHourOf(r.Series, r.Start)] = struct{}{}
+		}
+	}
+	if err := s.putRollups(ctx, tx, tierHours, hours); err != nil {
+		return 0, err
+	}
+	if err := s.putRollups(ctx, tx, tierSQLMinutes, minutes); err != nil {
+		return 0, err
+	}
+	for k := range done {
+		if _, err := tx.ExecContext(ctx, s.db.Bind("UPDATE compaction SET rolled = 1 WHERE shard = $1 AND hour = $2 AND rolled = 0"), k.shard, k.hour); err != nil {
+			return 0, err
+		}
+	}
+	return len(hours), nil
+}
+
 // rollHour computes the rows of one shard and hour from all chunks of it. Where
 // these have been given up by age, late data are added to the row there is.
 func (s *Store) rollHour(ctx context.Context, tx *sql.Tx, w shardHour) (int, error) {
@@ -59,13 +91,21 @@ func (s *Store) rollHour(ctx context.Context, tx *sql.Tx, w shardHour) (int, err
 		return 0, err
 	}
 	start := w.hour * hourMillis
-	found, late, err := s.shardPoints(ctx, tx, w.shard, held, gens, f)
+	keep := start >= f.of(tierHours) // else nobody can ask for it any more
+	people := keep && start >= max(f.of(tierSQLMinutes), f.of(tierPoints), f.of(tierSketches))
+	var rows, minutes []block.Point
+	late := map[int64]bool{}
+	err = s.shardPoints(ctx, tx, w.shard, held, gens, f, func(points []block.Point, isLate bool) {
+		if keep {
+			rows = append(rows, block.Fold(finite(points), hourMillis)...)
+		}
+		if people && s.isPeople(points[0].Series) {
+			minutes = append(minutes, block.Fold(finite(points), minuteMillis)...)
+		}
+		late[points[0].Series] = late[points[0].Series] || isLate
+	})
 	if err != nil {
 		return 0, err
-	}
-	rows := foldEach(found, hourMillis)
-	if start < f.of(tierHours) {
-		rows, found = nil, nil // nobody can ask for it any more
 	}
 	if rows, err = s.addToRollups(ctx, tx, rows, late, start); err != nil {
 		return 0, err
@@ -73,10 +113,8 @@ func (s *Store) rollHour(ctx context.Context, tx *sql.Tx, w shardHour) (int, err
 	if err := s.putRollups(ctx, tx, tierHours, rows); err != nil {
 		return 0, err
 	}
-	if start >= max(f.of(tierSQLMinutes), f.of(tierPoints), f.of(tierSketches)) {
-		if err := s.putRollups(ctx, tx, tierSQLMinutes, foldEach(s.ofPeople(found), minuteMillis)); err != nil {
-			return 0, err
-		}
+	if err := s.putRollups(ctx, tx, tierSQLMinutes, minutes); err != nil {
+		return 0, err
 	}
 	_, err = tx.ExecContext(ctx, s.db.Bind("UPDATE compaction SET rolled = gens WHERE shard = $1 AND hour = $2"), w.shard, w.hour)
 	return len(rows), err
@@ -101,11 +139,12 @@ func (s *Store) lockHours(ctx context.Context, tx *sql.Tx, column string, shard,
 	return held, gens, err
 }
 
-// shardPoints reads the chunks of a shard's hours and merges them into the
-// points of each series. Of hours whose chunks are being kept it takes all
-// generations, of older ones those that the tier does not hold: late names the
-// series of which the latter is true.
-func (s *Store) shardPoints(ctx context.Context, tx *sql.Tx, shard int64, held, gens map[int64]int64, f floors) (found [][]block.Point, late map[int64]bool, err error) {
+// shardPoints reads the chunks of a shard's hours and gives the points of one
+// series after the other, merged, in room that the next one takes: a shard's day
+// is a gigabyte of points. Of hours whose chunks are being kept it takes all
+// generations, of older ones those that the tier does not hold: late says that
+// the latter is true of one.
+func (s *Store) shardPoints(ctx context.Context, tx *sql.Tx, shard int64, held, gens map[int64]int64, f floors, take func(points []block.Point, late bool)) error {
 	want := generations{}
 	for hour, n := range gens {
 		want[shardStart{shard, hour * hourMillis}] = genRange{0, n}
@@ -114,44 +153,53 @@ func (s *Store) shardPoints(ctx context.Context, tx *sql.Tx, shard int64, held, 
 	for _, t := range sketchTiers {
 		more, err := s.shardChunks(ctx, tx, t, shard, want)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		list = append(list, more...)
 	}
 	slices.SortFunc(list, func(a, b Chunk) int {
 		return cmp.Or(cmp.Compare(a.Series, b.Series), cmp.Compare(a.Start, b.Start), cmp.Compare(a.Gen, b.Gen))
 	})
-	late = map[int64]bool{}
+	var room []block.Point
 	for len(list) > 0 {
 		n := 1
 		for n < len(list) && list[n].Series == list[0].Series {
 			n++
 		}
-		var points []block.Point
-		for _, c := range list[:n] {
-			kind, _, err := block.ChunkInfo(c.Data)
-			if err != nil {
-				return nil, nil, fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
-			}
-			if c.Start < f.of(fine(kind)) {
-				late[c.Series] = true
-				if c.Gen < held[floorHour(c.Start)] {
-					continue
-				}
-			}
-			if points, err = block.DecodeChunk(c.Data, c.Start, points); err != nil {
-				return nil, nil, fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
-			}
+		points, late, err := seriesPoints(list[:n], held, f, room[:0])
+		if err != nil {
+			return err
 		}
-		if len(points) > 0 {
-			for i := range points {
-				points[i].Series = list[0].Series
-			}
-			found = append(found, mergePoints(points, block.MergeWriters))
+		if room = points; len(points) > 0 {
+			take(mergePoints(points, block.MergeWriters), late)
 		}
 		list = list[n:]
 	}
-	return found, late, nil
+	return nil
+}
+
+// seriesPoints appends the points of one series' chunks to room.
+func seriesPoints(list []Chunk, held map[int64]int64, f floors, room []block.Point) (points []block.Point, late bool, err error) {
+	points = room
+	for _, c := range list {
+		kind, _, err := block.ChunkInfo(c.Data)
+		if err != nil {
+			return nil, false, fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
+		}
+		if c.Start < f.of(fine(kind)) {
+			late = true
+			if c.Gen < held[floorHour(c.Start)] {
+				continue
+			}
+		}
+		if points, err = block.DecodeChunk(c.Data, c.Start, points); err != nil {
+			return nil, false, fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
+		}
+	}
+	for i := range points {
+		points[i].Series = list[0].Series
+	}
+	return points, late, nil
 }
 
 // shardChunks reads what is wanted of a whole shard.
