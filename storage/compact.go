@@ -61,11 +61,23 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 	}
 	late, err := s.rollHours(ctx)
 	stats.Rollups += late
-	if err == nil {
-		err = s.files.tidy(ctx)
+	if err == nil && stats.Blocks+late > 0 {
+		err = s.tidy(ctx)
 	}
 	stats.Took = time.Since(began)
 	return stats, err
+}
+
+// tidy gives back what the work before it has left free. A store that is written
+// just now may keep it until the next time.
+func (s *Store) tidy(ctx context.Context) error {
+	if err := s.files.tidy(ctx); err != nil {
+		return err
+	}
+	if err := s.db.Shrink(ctx); s.db.Classify(err) != dialect.Busy {
+		return s.wrap("give room back", err)
+	}
+	return nil
 }
 
 func (s *Store) compactable(ctx context.Context, before int64) (work []shardHour, err error) {

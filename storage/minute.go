@@ -53,8 +53,8 @@ func (s *Store) RollDays(ctx context.Context, before int64) (stats DayStats, err
 			stats.Bytes += int64(len(c.Data))
 		}
 	}
-	if err == nil {
-		err = s.files.tidy(ctx)
+	if err == nil && stats.Days > 0 {
+		err = s.tidy(ctx)
 	}
 	stats.Took = time.Since(began)
 	return stats, err

@@ -176,7 +176,17 @@ type Database struct {
 	// Partitions is nil where tables have none.
 	Partitions *Partitions
 
-	close func() error
+	shrink func(context.Context) error // nil: the database does that itself
+	close  func() error
+}
+
+// Shrink gives room that is free back to the disk, where the database does not do
+// that itself.
+func (d *Database) Shrink(ctx context.Context) error {
+	if d.shrink == nil {
+		return nil
+	}
+	return d.shrink(ctx)
 }
 
 // Close closes every connection.
