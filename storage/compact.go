@@ -54,10 +54,9 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 		stats.Rollups += done.Rollups
 		work = work[n:]
 	}
-	if stats.Blocks > 0 {
-		if _, err := s.db.Partitions.DropEmpty(ctx, s.db.Write, "flush_block", before, 2*s.timeout); err != nil {
-			return stats, s.wrap("drop empty partitions", err)
-		}
+	// Those that were emptied now go once no reader can know of their rows.
+	if _, err := s.db.Partitions.DropEmpty(ctx, s.db.Write, "flush_block", before, 2*s.timeout); err != nil {
+		return stats, s.wrap("drop empty partitions", err)
 	}
 	late, err := s.rollHours(ctx)
 	stats.Rollups += late

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/storage/block"
+	"example.com/nexusctl/storage/dialect"
 )
 
 // DayStats says what RollDays did.
@@ -188,14 +189,21 @@ func (s *Store) forgetDays(ctx context.Context, tx *sql.Tx, shard, start, gen in
 // the minute.
 func (s *Store) minuteDays(ctx context.Context, tx *sql.Tx, shards []int64, span Span) (generations, error) {
 	want := generations{}
+	return want, dialect.InTx(s.db.Dialect, tx).Ask(ctx, false, s.minuteDaysQuery(shards, span, want))
+}
+
+func (s *Store) minuteDaysQuery(shards []int64, span Span, want generations) dialect.Query {
 	first, last := block.Floor(span.From, dayMillis)/dayMillis, block.Floor(span.To, dayMillis)/dayMillis
-	err := s.each(ctx, tx, func(rows *sql.Rows) error {
-		var shard, day, gens int64
-		err := rows.Scan(&shard, &day, &gens)
-		want[shardStart{shard, day * dayMillis}] = genRange{gens - 1, gens}
-		return err
-	}, "SELECT shard, day, gens FROM minute_day WHERE shard "+s.db.InInts(1)+" AND day >= $2 AND day <= $3", s.db.IntsArg(shards), first, last)
-	return want, err
+	return dialect.Query{
+		SQL:  "SELECT shard, day, gens FROM minute_day WHERE shard " + s.db.InInts(1) + " AND day >= $2 AND day <= $3",
+		Args: []any{s.db.IntsArg(shards), first, last},
+		Take: func(row dialect.Row) error {
+			var shard, day, gens int64
+			err := row.Scan(&shard, &day, &gens)
+			want[shardStart{shard, day * dayMillis}] = genRange{gens - 1, gens}
+			return err
+		},
+	}
 }
 
 // isPeople reports a series that has rows by the minute.

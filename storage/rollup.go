@@ -254,7 +254,12 @@ func (s *Store) addToRollups(ctx context.Context, tx *sql.Tx, rows []block.Point
 		return rows, nil
 	}
 	old := map[int64]block.Point{}
-	err := s.readRollups(ctx, tx, tierHours, ids, Span{From: start, To: start}, func(p block.Point) { old[p.Series] = p })
+	at := dialect.InTx(s.db.Dialect, tx)
+	q, err := s.rollupQuery(ctx, at, tierHours, ids, Span{From: start, To: start}, func(p block.Point) { old[p.Series] = p })
+	if err != nil {
+		return nil, err
+	}
+	err = at.Ask(ctx, false, q)
 	for i, p := range rows {
 		if o, ok := old[p.Series]; ok {
 			rows[i] = block.Fold([]block.Point{o, p}, hourMillis)[0]
@@ -336,50 +341,53 @@ func (s *Store) putRollups(ctx context.Context, tx *sql.Tx, t tier, points []blo
 last = excluded.last, last_at = excluded.last_at, neg = excluded.neg, sketch = excluded.sketch, kind = excluded.kind`)
 }
 
-// readRollups reads the rows of series whose buckets begin in the span.
-func (s *Store) readRollups(ctx context.Context, tx *sql.Tx, t tier, ids []int64, span Span, take func(block.Point)) error {
-	query, args, err := s.rollupQuery(ctx, tx, t, ids, span)
-	if err != nil {
+// takeRollup makes a point of a row of rollupColumns.
+func takeRollup(row dialect.Row, take func(block.Point)) error {
+	var p block.Point
+	var kind int64
+	var n, lastAt sql.NullInt64
+	var sum, count, low, high, last, neg sql.NullFloat64
+	if err := row.Scan(&p.Series, &p.Time, &n, &sum, &count, &low, &high, &last, &lastAt, &neg, &p.Sketch, &kind); err != nil {
 		return err
 	}
-	return s.each(ctx, tx, func(rows *sql.Rows) error {
-		var p block.Point
-		var n, lastAt sql.NullInt64
-		var sum, count, low, high, last, neg sql.NullFloat64
-		if err := rows.Scan(&p.Series, &p.Time, &n, &sum, &count, &low, &high, &last, &lastAt, &neg, &p.Sketch, &p.Kind); err != nil {
-			return err
-		}
-		p.Sum, p.Neg, p.Min, p.Max, p.Last, p.LastAt = sum.Float64, neg.Float64, low.Float64, high.Float64, last.Float64, lastAt.Int64
-		p.N = uint64(count.Float64)
-		if n.Valid {
-			p.N = uint64(n.Int64)
-		}
-		switch p.Kind {
-		case block.Histogram:
-			p.Count = count.Float64
-		case block.Set:
-			p.Last = 0
-		case block.Raw:
-			p.Time, p.LastAt, p.N = p.LastAt, 0, 0
-		}
-		take(p)
-		return nil
-	}, query, args...)
+	p.Kind = block.Kind(kind)
+	p.Sum, p.Neg, p.Min, p.Max, p.Last, p.LastAt = sum.Float64, neg.Float64, low.Float64, high.Float64, last.Float64, lastAt.Int64
+	p.N = uint64(count.Float64)
+	if n.Valid {
+		p.N = uint64(n.Int64)
+	}
+	switch p.Kind {
+	case block.Histogram:
+		p.Count = count.Float64
+	case block.Set:
+		p.Last = 0
+	case block.Raw:
+		p.Time, p.LastAt, p.N = p.LastAt, 0, 0
+	}
+	take(p)
+	return nil
 }
 
-// rollupQuery asks Postgres for a range, and SQLite, whose rows stand by time,
-// for each row by its key.
-func (s *Store) rollupQuery(ctx context.Context, tx *sql.Tx, t tier, ids []int64, span Span) (query string, args []any, err error) {
+// rollupQuery asks for the rows of series whose buckets begin in the span:
+// Postgres for a range, and SQLite, whose rows stand by time, for each row by its
+// key.
+func (s *Store) rollupQuery(ctx context.Context, at dialect.Snapshot, t tier, ids []int64, span Span, take func(block.Point)) (q dialect.Query, err error) {
+	q.Take = func(row dialect.Row) error { return takeRollup(row, take) }
 	if s.files == nil {
-		return "SELECT " + rollupColumns + " FROM " + t.name + " WHERE series_id " + s.db.InInts(1) + " AND ts >= $2 AND ts <= $3",
-			[]any{s.db.IntsArg(ids), span.From, span.To}, nil
+		q.SQL = "SELECT " + rollupColumns + " FROM " + t.name + " WHERE series_id " + s.db.InInts(1) + " AND ts >= $2 AND ts <= $3"
+		q.Args = []any{s.db.IntsArg(ids), span.From, span.To}
+		return q, nil
 	}
 	var first, last sql.NullInt64 // whoever asks for two thousand years gets what there is
-	err = tx.QueryRowContext(ctx, "SELECT (SELECT MIN(ts) FROM "+t.name+"), (SELECT MAX(ts) FROM "+t.name+")").Scan(&first, &last)
+	err = at.Ask(ctx, false, dialect.Query{
+		SQL:  "SELECT (SELECT MIN(ts) FROM " + t.name + "), (SELECT MAX(ts) FROM " + t.name + ")",
+		Take: func(row dialect.Row) error { return row.Scan(&first, &last) },
+	})
 	var starts []int64
 	for ts := max(block.Floor(span.From+t.width-1, t.width), first.Int64); ts <= min(span.To, last.Int64); ts += t.width {
 		starts = append(starts, ts)
 	}
-	return "SELECT " + rollupColumns + " FROM json_each($1) AS t CROSS JOIN json_each($2) AS i CROSS JOIN " + t.name + " WHERE ts = t.value AND series_id = i.value",
-		[]any{s.db.IntsArg(starts), s.db.IntsArg(ids)}, err
+	q.SQL = "SELECT " + rollupColumns + " FROM json_each($1) AS t CROSS JOIN json_each($2) AS i CROSS JOIN " + t.name + " WHERE ts = t.value AND series_id = i.value"
+	q.Args = []any{s.db.IntsArg(starts), s.db.IntsArg(ids)}
+	return q, err
 }

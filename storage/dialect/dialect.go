@@ -17,6 +17,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Names of the two databases.
@@ -176,6 +178,7 @@ type Database struct {
 	// Partitions is nil where tables have none.
 	Partitions *Partitions
 
+	pool   *pgxpool.Pool               // Postgres's
 	shrink func(context.Context) error // nil: the database does that itself
 	close  func() error
 }

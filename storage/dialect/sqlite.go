@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	pageSize      = 16 << 10
-	busyMillis    = 2_000
-	cacheKiB      = 32 << 10  // of the writer; a reader has a quarter
-	vacuumPages   = 256 // that one statement gives back: 4 MiB
+	pageSize    = 16 << 10
+	busyMillis  = 2_000
+	cacheKiB    = 32 << 10 // of the writer; a reader has a quarter
+	vacuumPages = 256      // that one statement gives back: 4 MiB
 )
 
 func openSQLite(ctx context.Context, c Config) (*Database, error) {
