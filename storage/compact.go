@@ -33,6 +33,7 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 	if err != nil {
 		return stats, err
 	}
+	var room gathered
 	for len(work) > 0 {
 		n := 1
 		for n < len(work) && n < s.db.CompactShards && work[n].hour == work[0].hour {
@@ -41,7 +42,7 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 		var done CompactStats
 		err := s.writeParts(ctx, "compact", func(ctx context.Context, tx *sql.Tx) error {
 			done = CompactStats{}
-			return s.compact(ctx, tx, work[:n], &done)
+			return s.compact(ctx, tx, work[:n], &room, &done)
 		})
 		if err != nil {
 			return stats, err
@@ -50,18 +51,32 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 		stats.Points += done.Points
 		stats.Chunks += done.Chunks
 		stats.Bytes += done.Bytes
+		stats.Rollups += done.Rollups
 		work = work[n:]
 	}
-	if stats.Blocks > 0 {
-		if _, err := s.db.Partitions.DropEmpty(ctx, s.db.Write, "flush_block", before, 2*s.timeout); err != nil {
-			return stats, s.wrap("drop empty partitions", err)
-		}
+	// Those that were emptied now go once no reader can know of their rows.
+	if _, err := s.db.Partitions.DropEmpty(ctx, s.db.Write, "flush_block", before, 2*s.timeout); err != nil {
+		return stats, s.wrap("drop empty partitions", err)
 	}
-	if stats.Rollups, err = s.rollHours(ctx); err == nil {
-		err = s.files.tidy(ctx)
+	late, err := s.rollHours(ctx)
+	stats.Rollups += late
+	if err == nil && stats.Blocks+late > 0 {
+		err = s.tidy(ctx)
 	}
 	stats.Took = time.Since(began)
 	return stats, err
+}
+
+// tidy gives back what the work before it has left free. A store that is written
+// just now may keep it until the next time.
+func (s *Store) tidy(ctx context.Context) error {
+	if err := s.files.tidy(ctx); err != nil {
+		return err
+	}
+	if err := s.db.Shrink(ctx); s.db.Classify(err) != dialect.Busy {
+		return s.wrap("give room back", err)
+	}
+	return nil
 }
 
 func (s *Store) compactable(ctx context.Context, before int64) (work []shardHour, err error) {
@@ -77,19 +92,21 @@ func (s *Store) compactable(ctx context.Context, before int64) (work []shardHour
 	return work, err
 }
 
-// chunkRow is a chunk on its way, and what it adds to its counter.
+// chunkRow is a chunk on its way, what it adds to its counter, and its rows by
+// the hour and by the minute.
 type chunkRow struct {
 	Chunk
-	kind  block.Kind
-	delta Base
+	kind           block.Kind
+	delta          Base
+	hours, minutes []block.Point
 }
 
-func (s *Store) compact(ctx context.Context, tx *sql.Tx, work []shardHour, stats *CompactStats) error {
+func (s *Store) compact(ctx context.Context, tx *sql.Tx, work []shardHour, room *gathered, stats *CompactStats) error {
 	var rows []chunkRow
 	for _, w := range work {
-		found, err := s.takeBlocks(ctx, tx, w, stats)
+		found, err := s.takeBlocks(ctx, tx, w, room, stats)
 		if err != nil {
-			return err
+			return fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
 		}
 		rows = append(rows, found...)
 	}
@@ -105,18 +122,23 @@ func (s *Store) compact(ctx context.Context, tx *sql.Tx, work []shardHour, stats
 	if err := s.addBases(ctx, tx, rows); err != nil {
 		return err
 	}
+	n, err := s.rollFirst(ctx, tx, rows)
+	if err != nil {
+		return err
+	}
 	for _, r := range rows {
 		stats.Bytes += int64(len(r.Data))
 	}
-	stats.Chunks = len(rows)
+	stats.Chunks, stats.Rollups = len(rows), n
 	return s.dropBlocks(ctx, tx, work)
 }
 
 // takeBlocks reads and locks the blocks of one shard and arrival hour, and
 // merges them into one chunk for each series and hour of data.
-func (s *Store) takeBlocks(ctx context.Context, tx *sql.Tx, w shardHour, stats *CompactStats) ([]chunkRow, error) {
+func (s *Store) takeBlocks(ctx context.Context, tx *sql.Tx, w shardHour, room *gathered, stats *CompactStats) ([]chunkRow, error) {
 	byWriter := map[string][][]byte{}
 	var writers []string
+	blocks := 0
 	err := s.each(ctx, tx, func(rows *sql.Rows) error {
 		var writer string
 		var data []byte
@@ -127,55 +149,38 @@ func (s *Store) takeBlocks(ctx context.Context, tx *sql.Tx, w shardHour, stats *
 			writers = append(writers, writer)
 		}
 		byWriter[writer] = append(byWriter[writer], data)
-		stats.Blocks++
+		blocks++
 		return nil
 	}, "SELECT writer, data FROM flush_block WHERE arrival_hour = $1 AND shard = $2 ORDER BY writer, seq"+s.db.ForUpdate, w.hour, w.shard)
 	if err != nil {
-		return nil, fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
+		return nil, err
 	}
-	var all []block.Point
+	room.reset(w.shard, blocks)
 	for _, writer := range writers {
-		points, err := decodeBlocks(byWriter[writer])
-		if err != nil {
-			return nil, fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
-		}
-		if points = mergePoints(points, block.Merge); all == nil {
-			all = points
-			continue
-		}
-		all = append(all, points...)
-	}
-	if len(writers) > 1 {
-		all = mergePoints(all, block.MergeWriters)
-	}
-	stats.Points += len(all)
-	return chunkRows(all), nil
-}
-
-// decodeBlocks decodes one writer's blocks into room that is made once.
-func decodeBlocks(list [][]byte) ([]block.Point, error) {
-	room := 0
-	for _, data := range list {
-		info, err := block.Header(data)
-		if err != nil {
-			return nil, err
-		}
-		room += info.Points
-	}
-	points := make([]block.Point, 0, room)
-	for _, data := range list {
-		var err error
-		if points, err = block.DecodeBlock(data, points); err != nil {
+		if err := room.add(byWriter[writer]); err != nil {
 			return nil, err
 		}
 	}
-	return points, nil
+	var rows []chunkRow
+	for _, points := range room.merge(len(writers)) {
+		stats.Points += len(points)
+		rows = s.chunkRows(points, rows)
+	}
+	stats.Blocks += blocks
+	return rows, nil
 }
 
 // mergePoints sorts by series, kind and time, keeping the order of equals, and
 // merges those.
 func mergePoints(points []block.Point, merge func(a, b block.Point) block.Point) []block.Point {
-	points = sortPoints(points)
+	if isMerged(points) {
+		return points
+	}
+	return mergeSorted(sortPoints(points), merge)
+}
+
+// mergeSorted merges equals, in place.
+func mergeSorted(points []block.Point, merge func(a, b block.Point) block.Point) []block.Point {
 	out := points[:0]
 	for _, p := range points {
 		if n := len(out); n > 0 && out[n-1].Series == p.Series && out[n-1].Time == p.Time && out[n-1].Kind == p.Kind {
@@ -187,6 +192,21 @@ func mergePoints(points []block.Point, merge func(a, b block.Point) block.Point)
 		out = append(out, p)
 	}
 	return out
+}
+
+// isMerged reports points that are in order, no two at one place.
+func isMerged(points []block.Point) bool {
+	for i := 1; i < len(points); i++ {
+		a, b := &points[i-1], &points[i]
+		if a.Series == b.Series && a.Kind == b.Kind {
+			if a.Time >= b.Time {
+				return false
+			}
+		} else if a.Series > b.Series || a.Series == b.Series && a.Kind > b.Kind {
+			return false
+		}
+	}
+	return true
 }
 
 func byPlace(a, b block.Point) int {
@@ -230,22 +250,27 @@ func sortPoints(points []block.Point) []block.Point {
 	return out
 }
 
-// chunkRows cuts sorted points into one chunk for each series, kind and hour.
-func chunkRows(points []block.Point) (rows []chunkRow) {
+// chunkRows cuts the points of one series and kind, sorted, into a chunk for
+// each hour.
+func (s *Store) chunkRows(points []block.Point, rows []chunkRow) []chunkRow {
 	for len(points) > 0 {
 		first := points[0]
 		hour := floorHour(first.Time)
 		n := 1
-		for n < len(points) && points[n].Series == first.Series && points[n].Kind == first.Kind && floorHour(points[n].Time) == hour {
+		for n < len(points) && points[n].Time < (hour+1)*hourMillis {
 			n++
 		}
 		r := chunkRow{Chunk: Chunk{Series: first.Series, Start: hour * hourMillis}, kind: first.Kind}
 		r.Data = block.AppendChunk(nil, r.Start, first.Kind, points[:n])
-		for _, p := range points[:n] {
-			if p.Kind == block.Counter {
-				r.delta.Sum += p.Sum
-				r.delta.Neg += p.Neg
+		if first.Kind == block.Counter {
+			for i := range points[:n] {
+				r.delta.Sum += points[i].Sum
+				r.delta.Neg += points[i].Neg
 			}
+		}
+		r.hours = block.Fold(finite(points[:n]), hourMillis)
+		if s.isPeople(first.Series) {
+			r.minutes = block.Fold(finite(points[:n]), minuteMillis)
 		}
 		rows = append(rows, r)
 		points = points[n:]

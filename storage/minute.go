@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/storage/block"
+	"example.com/nexusctl/storage/dialect"
 )
 
 // DayStats says what RollDays did.
@@ -53,8 +54,8 @@ func (s *Store) RollDays(ctx context.Context, before int64) (stats DayStats, err
 			stats.Bytes += int64(len(c.Data))
 		}
 	}
-	if err == nil {
-		err = s.files.tidy(ctx)
+	if err == nil && stats.Days > 0 {
+		err = s.tidy(ctx)
 	}
 	stats.Took = time.Since(began)
 	return stats, err
@@ -88,10 +89,6 @@ func (s *Store) rollDay(ctx context.Context, tx *sql.Tx, shard, day int64) ([]Ch
 }
 
 func (s *Store) dayChunks(ctx context.Context, tx *sql.Tx, shard, start int64, held, gens map[int64]int64, f floors) ([]Chunk, error) {
-	found, late, err := s.shardPoints(ctx, tx, shard, held, gens, f)
-	if err != nil {
-		return nil, err
-	}
 	var chunks []Chunk
 	add := func(points []block.Point) {
 		c := Chunk{Series: points[0].Series, Start: start}
@@ -102,15 +99,18 @@ func (s *Store) dayChunks(ctx context.Context, tx *sql.Tx, shard, start int64, h
 	if err != nil {
 		return nil, err
 	}
-	for _, points := range found {
+	err = s.shardPoints(ctx, tx, shard, held, gens, f, func(points []block.Point, late bool) {
 		id := points[0].Series
 		points = block.Fold(points, minuteMillis)
-		if before := old[id]; late[id] && before != nil {
+		if before := old[id]; late && before != nil {
 			// What stands by the minute, and what came after its chunks had gone.
 			points = block.Fold(mergePoints(append(before, points...), block.MergeWriters), minuteMillis)
 		}
 		delete(old, id)
 		add(points)
+	})
+	if err != nil {
+		return nil, err
 	}
 	for _, points := range old {
 		add(points)
@@ -189,24 +189,29 @@ func (s *Store) forgetDays(ctx context.Context, tx *sql.Tx, shard, start, gen in
 // the minute.
 func (s *Store) minuteDays(ctx context.Context, tx *sql.Tx, shards []int64, span Span) (generations, error) {
 	want := generations{}
-	first, last := block.Floor(span.From, dayMillis)/dayMillis, block.Floor(span.To, dayMillis)/dayMillis
-	err := s.each(ctx, tx, func(rows *sql.Rows) error {
-		var shard, day, gens int64
-		err := rows.Scan(&shard, &day, &gens)
-		want[shardStart{shard, day * dayMillis}] = genRange{gens - 1, gens}
-		return err
-	}, "SELECT shard, day, gens FROM minute_day WHERE shard "+s.db.InInts(1)+" AND day >= $2 AND day <= $3", s.db.IntsArg(shards), first, last)
-	return want, err
+	return want, dialect.InTx(s.db.Dialect, tx).Ask(ctx, false, s.minuteDaysQuery(shards, span, want))
 }
 
-// ofPeople keeps the series that have rows by the minute.
-func (s *Store) ofPeople(series [][]block.Point) [][]block.Point {
+func (s *Store) minuteDaysQuery(shards []int64, span Span, want generations) dialect.Query {
+	first, last := block.Floor(span.From, dayMillis)/dayMillis, block.Floor(span.To, dayMillis)/dayMillis
+	return dialect.Query{
+		SQL:  "SELECT shard, day, gens FROM minute_day WHERE shard " + s.db.InInts(1) + " AND day >= $2 AND day <= $3",
+		Args: []any{s.db.IntsArg(shards), first, last},
+		Take: func(row dialect.Row) error {
+			var shard, day, gens int64
+			err := row.Scan(&shard, &day, &gens)
+			want[shardStart{shard, day * dayMillis}] = genRange{gens - 1, gens}
+			return err
+		},
+	}
+}
+
+// isPeople reports a series that has rows by the minute.
+func (s *Store) isPeople(id int64) bool {
 	ids := s.people.Load()
 	if ids == nil {
-		return nil
+		return false
 	}
-	return slices.DeleteFunc(series, func(points []block.Point) bool {
-		_, ok := slices.BinarySearch(*ids, points[0].Series)
-		return !ok
-	})
+	_, found := slices.BinarySearch(*ids, id)
+	return found
 }

@@ -110,8 +110,8 @@ func (s *Store) currentPoints(ctx context.Context, tx *sql.Tx, ids []int64, from
 		last = max(last, p.Time)
 	}
 	span := Span{From: from, To: max(from, last)}
-	want, err := s.generations(ctx, tx, shardsOf(ids), span, heldBy[0])
-	if err != nil {
+	want := generations{}
+	if err := dialect.InTx(s.db.Dialect, tx).Ask(ctx, false, s.generationsQuery(shardsOf(ids), span, heldBy[0], want)); err != nil {
 		return nil, err
 	}
 	var chunked []block.Point

@@ -3,10 +3,12 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"maps"
 	"math"
 	"slices"
 
 	"example.com/nexusctl/storage/block"
+	"example.com/nexusctl/storage/dialect"
 )
 
 const (
@@ -78,84 +80,132 @@ func (s *Store) Read(ctx context.Context, r ReadRequest) (sel Selection, err err
 	}
 	slices.Sort(r.IDs)
 	slices.Sort(r.Sketches)
-	err = s.read(ctx, "read points", func(ctx context.Context, tx *sql.Tx) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	err = s.db.Look(ctx, func(at dialect.Snapshot) error {
 		sel = Selection{Bases: map[int64]Base{}}
-		return s.selectPoints(ctx, tx, r, &sel)
+		return s.selectPoints(ctx, at, r, &sel)
 	})
-	return sel, err
+	return sel, s.wrap("read points", err)
 }
 
-func (s *Store) selectPoints(ctx context.Context, tx *sql.Tx, r ReadRequest, sel *Selection) error {
-	f, err := s.floors(ctx, tx, "")
-	if err != nil {
+// selectPoints asks twice: which blocks and generations there are, and then for
+// what they hold.
+func (s *Store) selectPoints(ctx context.Context, at dialect.Snapshot, r ReadRequest, sel *Selection) error {
+	k := &reading{Store: s, request: r, sel: sel}
+	if err := k.survey(ctx, at); err != nil {
 		return err
 	}
-	all := slices.Concat(r.IDs, r.Sketches)
-	slices.Sort(all)
-	if sel.Blocks, err = s.blocks(ctx, tx, shardsOf(all), r.Held); err != nil {
-		return err
+	var queries []dialect.Query
+	for i := range k.parts {
+		more, err := k.fetch(ctx, at, &k.parts[i])
+		if err != nil {
+			return err
+		}
+		queries = append(queries, more...)
+	}
+	return at.Ask(ctx, true, append(queries, s.blockQueries(sel.Blocks)...)...)
+}
+
+// reading is one Read under way.
+type reading struct {
+	*Store
+	request ReadRequest
+	sel     *Selection
+	parts   []part
+}
+
+// part is one span of the plain series, or of the sketches: the ten-second chunks
+// that are wanted, and the days by the minute.
+type part struct {
+	ids        []int64
+	span       Span
+	fine       []tier
+	want, days generations
+}
+
+// survey asks which blocks, generations and days there are, planned by the floors
+// that the last reader saw, and again where these have been raised since.
+func (k *reading) survey(ctx context.Context, at dialect.Snapshot) error {
+	planned := k.tiers.Load()
+	if planned == nil {
+		f := floors{}
+		if err := at.Ask(ctx, false, floorsQuery(f, "")); err != nil {
+			return err
+		}
+		planned = &f
+	}
+	for {
+		found := floors{}
+		k.plan(*planned)
+		queries := []dialect.Query{floorsQuery(found, ""), k.blocksQuery(), k.basesQuery()}
+		for _, p := range k.parts {
+			queries = append(queries, k.generationsQuery(shardsOf(p.ids), p.span, heldBy[p.span.Width], p.want))
+			if p.span.Width == minuteMillis {
+				queries = append(queries, k.minuteDaysQuery(shardsOf(p.ids), p.span, p.days))
+			}
+		}
+		if err := at.Ask(ctx, false, queries...); err != nil {
+			return err
+		}
+		k.tiers.Store(&found)
+		if maps.Equal(found, *planned) {
+			return nil
+		}
+		planned = &found // of this snapshot, so they hold
+	}
+}
+
+// plan empties what was found, and cuts the time into parts.
+func (k *reading) plan(f floors) {
+	r, sel := k.request, k.sel
+	k.parts, sel.Blocks = nil, nil
+	clear(sel.Bases)
+	add := func(ids []int64, spans []Span, fine []tier) {
+		for _, span := range spans {
+			k.parts = append(k.parts, part{ids, span, fine, generations{}, generations{}})
+		}
 	}
 	if len(r.IDs) > 0 {
 		sel.Spans = plan(r.From, r.To, r.Step, tierPoints, f)
-		if err := s.readSpans(ctx, tx, r.IDs, sel.Spans, []tier{tierPoints}, sel); err != nil {
-			return err
-		}
+		add(r.IDs, sel.Spans, []tier{tierPoints})
 	}
 	if len(r.Sketches) > 0 {
 		sel.SketchSpans = plan(r.From, r.To, r.Step, tierSketches, f)
-		if err := s.readSpans(ctx, tx, r.Sketches, sel.SketchSpans, sketchTiers, sel); err != nil {
-			return err
-		}
+		add(r.Sketches, sel.SketchSpans, sketchTiers)
 	}
-	return s.bases(ctx, tx, r, sel.Bases)
 }
 
 // sketchTiers are where ten-second sketches stand: a store that was made before
 // they had a tier of their own has some among the points.
 var sketchTiers = []tier{tierSketches, tierPoints}
 
-func (s *Store) readSpans(ctx context.Context, tx *sql.Tx, ids []int64, spans []Span, fine []tier, sel *Selection) error {
-	for _, span := range spans {
-		if err := s.readSpan(ctx, tx, ids, span, fine, sel); err != nil {
-			return err
-		}
+// fetch returns the queries for a part's own tier, and for the ten-second chunks
+// that the tier does not hold yet. What is in files it reads at once.
+func (k *reading) fetch(ctx context.Context, at dialect.Snapshot, p *part) (queries []dialect.Query, err error) {
+	take := func(c Chunk) {
+		c.Span = p.span
+		k.sel.Chunks = append(k.sel.Chunks, c)
 	}
-	return nil
-}
-
-// readSpan reads a span's own tier, and of the ten-second chunks those that the
-// tier does not hold yet.
-func (s *Store) readSpan(ctx context.Context, tx *sql.Tx, ids []int64, span Span, fine []tier, sel *Selection) error {
-	shards := shardsOf(ids)
-	want, err := s.generations(ctx, tx, shards, span, heldBy[span.Width])
-	if err != nil {
+	add := func(t tier, want generations) error {
+		q, err := k.chunksQuery(ctx, t, p.ids, want, take)
+		queries = append(queries, q...)
 		return err
 	}
-	for _, t := range fine {
-		if err := s.readChunks(ctx, tx, t, ids, span, want, sel); err != nil {
-			return err
+	for _, t := range p.fine {
+		if err := add(t, p.want); err != nil {
+			return nil, err
 		}
 	}
-	switch span.Width {
+	switch p.span.Width {
 	case minuteMillis:
-		days, err := s.minuteDays(ctx, tx, shards, span)
-		if err != nil {
-			return err
-		}
-		return s.readChunks(ctx, tx, tierMinutes, ids, span, days, sel)
+		err = add(tierMinutes, p.days)
 	case hourMillis:
-		return s.readRollups(ctx, tx, tierHours, ids, span, func(p block.Point) { sel.Rollups = append(sel.Rollups, p) })
+		var q dialect.Query
+		q, err = k.rollupQuery(ctx, at, tierHours, p.ids, p.span, func(p block.Point) { k.sel.Rollups = append(k.sel.Rollups, p) })
+		queries = append(queries, q)
 	}
-	return nil
-}
-
-func (s *Store) readChunks(ctx context.Context, tx *sql.Tx, t tier, ids []int64, span Span, want generations, sel *Selection) error {
-	list, err := s.chunks(ctx, tx, t, ids, want)
-	for i := range list {
-		list[i].Span = span
-	}
-	sel.Chunks = append(sel.Chunks, list...)
-	return err
+	return queries, err
 }
 
 func shardsOf(ids []int64) (shards []int64) {
@@ -211,71 +261,76 @@ func (g generations) has(c Chunk) bool {
 // of a width holds already.
 var heldBy = map[int64]string{0: "0", minuteMillis: "minuted", hourMillis: "rolled"}
 
-// generations returns the generations of the span's hours from held on.
-func (s *Store) generations(ctx context.Context, tx *sql.Tx, shards []int64, span Span, held string) (generations, error) {
-	want := generations{}
-	err := s.each(ctx, tx, func(rows *sql.Rows) error {
-		var shard, hour int64
-		var r genRange
-		err := rows.Scan(&shard, &hour, &r.from, &r.to)
-		want[shardStart{shard, hour * hourMillis}] = r
-		return err
-	}, "SELECT shard, hour, "+held+", gens FROM compaction WHERE shard "+s.db.InInts(1)+" AND hour >= $2 AND hour <= $3 AND "+held+" < gens",
-		s.db.IntsArg(shards), floorHour(span.From), floorHour(span.To))
-	return want, err
+// generationsQuery finds the generations of the span's hours from held on.
+func (s *Store) generationsQuery(shards []int64, span Span, held string, want generations) dialect.Query {
+	return dialect.Query{
+		SQL:  "SELECT shard, hour, " + held + ", gens FROM compaction WHERE shard " + s.db.InInts(1) + " AND hour >= $2 AND hour <= $3 AND " + held + " < gens",
+		Args: []any{s.db.IntsArg(shards), floorHour(span.From), floorHour(span.To)},
+		Take: func(row dialect.Row) error {
+			var shard, hour int64
+			var r genRange
+			err := row.Scan(&shard, &hour, &r.from, &r.to)
+			want[shardStart{shard, hour * hourMillis}] = r
+			return err
+		},
+	}
 }
 
-// blocks reads which blocks there are, and the bytes of those not held.
-func (s *Store) blocks(ctx context.Context, tx *sql.Tx, shards []int64, held func(BlockKey) []byte) ([]StoredBlock, error) {
-	var list []StoredBlock
-	missing := 0
-	err := s.each(ctx, tx, func(rows *sql.Rows) error {
-		var b StoredBlock
-		if err := rows.Scan(&b.Hour, &b.Shard, &b.Writer, &b.Seq); err != nil {
-			return err
-		}
-		if held != nil {
-			b.Data = held(b.BlockKey)
-		}
-		if b.Data == nil {
-			missing++
-		}
-		list = append(list, b)
-		return nil
-	}, "SELECT arrival_hour, shard, writer, seq FROM flush_block WHERE shard "+s.db.InInts(1)+" ORDER BY writer, seq", s.db.IntsArg(shards))
-	if err != nil || missing == 0 {
-		return list, err
+// blocksQuery finds which blocks there are, with the bytes of those that the
+// caller has.
+func (k *reading) blocksQuery() dialect.Query {
+	all := slices.Concat(k.request.IDs, k.request.Sketches)
+	slices.Sort(all)
+	return dialect.Query{
+		SQL:  "SELECT arrival_hour, shard, writer, seq FROM flush_block WHERE shard " + k.db.InInts(1) + " ORDER BY writer, seq",
+		Args: []any{k.db.IntsArg(shardsOf(all))},
+		Take: func(row dialect.Row) error {
+			var b StoredBlock
+			if err := row.Scan(&b.Hour, &b.Shard, &b.Writer, &b.Seq); err != nil {
+				return err
+			}
+			if k.request.Held != nil {
+				b.Data = k.request.Held(b.BlockKey)
+			}
+			k.sel.Blocks = append(k.sel.Blocks, b)
+			return nil
+		},
 	}
-	return s.fetchBlocks(ctx, tx, list, missing)
 }
 
 // few is up to how many missing blocks are fetched one by one.
 const few = 64
 
-func (s *Store) fetchBlocks(ctx context.Context, tx *sql.Tx, list []StoredBlock, missing int) ([]StoredBlock, error) {
-	if missing > few {
-		shards := map[int64]struct{}{}
-		for _, b := range list {
-			shards[b.Shard] = struct{}{}
-		}
-		all := make([]int64, 0, len(shards))
-		for sh := range shards {
-			all = append(all, sh)
-		}
-		return s.allBlocks(ctx, tx, " WHERE shard "+s.db.InInts(1), s.db.IntsArg(all))
-	}
+// blockQueries fetch the bytes of the blocks that have none yet.
+func (s *Store) blockQueries(list []StoredBlock) (queries []dialect.Query) {
+	missing, shards := map[BlockKey]*StoredBlock{}, map[int64]struct{}{}
 	for i := range list {
-		b := &list[i]
-		if b.Data != nil {
-			continue
-		}
-		err := tx.QueryRowContext(ctx, s.db.Bind("SELECT data FROM flush_block WHERE arrival_hour = $1 AND shard = $2 AND writer = $3 AND seq = $4"),
-			b.Hour, b.Shard, b.Writer, int64(b.Seq)).Scan(&b.Data)
-		if err != nil {
-			return nil, err
+		if b := &list[i]; b.Data == nil {
+			missing[b.BlockKey], shards[b.Shard] = b, struct{}{}
 		}
 	}
-	return list, nil
+	if len(missing) > few {
+		return []dialect.Query{{
+			SQL:  "SELECT arrival_hour, shard, writer, seq, data FROM flush_block WHERE shard " + s.db.InInts(1),
+			Args: []any{s.db.IntsArg(slices.Sorted(maps.Keys(shards)))},
+			Take: func(row dialect.Row) error {
+				var b StoredBlock
+				err := row.Scan(&b.Hour, &b.Shard, &b.Writer, &b.Seq, &b.Data)
+				if to := missing[b.BlockKey]; to != nil {
+					to.Data = b.Data
+				}
+				return err
+			},
+		}}
+	}
+	for _, b := range missing {
+		queries = append(queries, dialect.Query{
+			SQL:  "SELECT data FROM flush_block WHERE arrival_hour = $1 AND shard = $2 AND writer = $3 AND seq = $4",
+			Args: []any{b.Hour, b.Shard, b.Writer, int64(b.Seq)},
+			Take: func(row dialect.Row) error { return row.Scan(&b.Data) },
+		})
+	}
+	return queries
 }
 
 func (s *Store) allBlocks(ctx context.Context, tx *sql.Tx, where string, args ...any) (list []StoredBlock, err error) {
@@ -300,33 +355,53 @@ func (s *Store) Blocks(ctx context.Context, from, to int64) (list []StoredBlock,
 
 // chunks reads what is wanted of one tier.
 func (s *Store) chunks(ctx context.Context, tx *sql.Tx, t tier, ids []int64, want generations) (list []Chunk, err error) {
+	q, err := s.chunksQuery(ctx, t, ids, want, func(c Chunk) { list = append(list, c) })
+	if err != nil {
+		return nil, err
+	}
+	return list, dialect.InTx(s.db.Dialect, tx).Ask(ctx, false, q...)
+}
+
+// chunksQuery asks for what is wanted of one tier. What is in files it reads at
+// once, and returns no query.
+func (s *Store) chunksQuery(ctx context.Context, t tier, ids []int64, want generations, take func(Chunk)) ([]dialect.Query, error) {
 	if len(want) == 0 {
 		return nil, nil
 	}
 	first, last := want.bounds()
 	if s.files != nil {
-		return s.files.read(ctx, t, ids, first, last, want)
+		list, err := s.files.read(ctx, t, ids, first, last, want)
+		for _, c := range list {
+			take(c)
+		}
+		return nil, err
 	}
-	err = s.each(ctx, tx, func(rows *sql.Rows) error {
-		var c Chunk
-		if err := rows.Scan(&c.Series, &c.Start, &c.Gen, &c.Data); err != nil {
-			return err
-		}
-		if want.has(c) {
-			list = append(list, c)
-		}
-		return nil
-	}, "SELECT series_id, start_ts, gen, data FROM "+t.name+" WHERE series_id "+s.db.InInts(1)+" AND start_ts >= $2 AND start_ts <= $3", s.db.IntsArg(ids), first, last)
-	return list, err
+	return []dialect.Query{{
+		SQL:  "SELECT series_id, start_ts, gen, data FROM " + t.name + " WHERE series_id " + s.db.InInts(1) + " AND start_ts >= $2 AND start_ts <= $3",
+		Args: []any{s.db.IntsArg(ids), first, last},
+		Take: func(row dialect.Row) error {
+			var c Chunk
+			if err := row.Scan(&c.Series, &c.Start, &c.Gen, &c.Data); err != nil {
+				return err
+			}
+			if want.has(c) {
+				take(c)
+			}
+			return nil
+		},
+	}}, nil
 }
 
-func (s *Store) bases(ctx context.Context, tx *sql.Tx, r ReadRequest, bases map[int64]Base) error {
-	return s.each(ctx, tx, func(rows *sql.Rows) error {
-		var id int64
-		var b Base
-		err := rows.Scan(&id, &b.Sum, &b.Neg)
-		bases[id] = b
-		return err
-	}, "SELECT series_id, SUM(sum), SUM(neg) FROM counter_day WHERE series_id "+s.db.InInts(1)+" AND day < $2 GROUP BY series_id",
-		s.db.IntsArg(r.IDs), r.BaseBefore/dayMillis)
+func (k *reading) basesQuery() dialect.Query {
+	return dialect.Query{
+		SQL:  "SELECT series_id, SUM(sum), SUM(neg) FROM counter_day WHERE series_id " + k.db.InInts(1) + " AND day < $2 GROUP BY series_id",
+		Args: []any{k.db.IntsArg(k.request.IDs), k.request.BaseBefore / dayMillis},
+		Take: func(row dialect.Row) error {
+			var id int64
+			var b Base
+			err := row.Scan(&id, &b.Sum, &b.Neg)
+			k.sel.Bases[id] = b
+			return err
+		},
+	}
 }

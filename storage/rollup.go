@@ -47,6 +47,38 @@ func (s *Store) rollHours(ctx context.Context) (rows int, err error) {
 	return rows, err
 }
 
+// rollFirst writes the rows of hours whose first generation is being stored: they
+// are folded from points that are at hand, and rollHours need not read them back.
+// Each series of such an hour is whole in this transaction. Hours of which a tier
+// has given something up are left to rollHours.
+func (s *Store) rollFirst(ctx context.Context, tx *sql.Tx, rows []chunkRow) (int, error) {
+	f, err := s.floors(ctx, tx, s.db.ForShare)
+	if err != nil {
+		return 0, err
+	}
+	oldest := max(f.of(tierHours), f.of(tierPoints), f.of(tierSketches), f.of(tierSQLMinutes))
+	var hours, minutes []block.Point
+	done := map[shardHour]struct{}{}
+	for _, r := range rows {
+		if r.Gen == 0 && r.Start >= oldest {
+			hours, minutes = append(hours, r.hours...), append(minutes, r.minutes...)
+			done[shardHourOf(r.Series, r.Start)] = struct{}{}
+		}
+	}
+	if err := s.putRollups(ctx, tx, tierHours, hours); err != nil {
+		return 0, err
+	}
+	if err := s.putRollups(ctx, tx, tierSQLMinutes, minutes); err != nil {
+		return 0, err
+	}
+	for k := range done {
+		if _, err := tx.ExecContext(ctx, s.db.Bind("UPDATE compaction SET rolled = 1 WHERE shard = $1 AND hour = $2 AND rolled = 0"), k.shard, k.hour); err != nil {
+			return 0, err
+		}
+	}
+	return len(hours), nil
+}
+
 // rollHour computes the rows of one shard and hour from all chunks of it. Where
 // these have been given up by age, late data are added to the row there is.
 func (s *Store) rollHour(ctx context.Context, tx *sql.Tx, w shardHour) (int, error) {
@@ -59,13 +91,21 @@ func (s *Store) rollHour(ctx context.Context, tx *sql.Tx, w shardHour) (int, err
 		return 0, err
 	}
 	start := w.hour * hourMillis
-	found, late, err := s.shardPoints(ctx, tx, w.shard, held, gens, f)
+	keep := start >= f.of(tierHours) // else nobody can ask for it any more
+	people := keep && start >= max(f.of(tierSQLMinutes), f.of(tierPoints), f.of(tierSketches))
+	var rows, minutes []block.Point
+	late := map[int64]bool{}
+	err = s.shardPoints(ctx, tx, w.shard, held, gens, f, func(points []block.Point, isLate bool) {
+		if keep {
+			rows = append(rows, block.Fold(finite(points), hourMillis)...)
+		}
+		if people && s.isPeople(points[0].Series) {
+			minutes = append(minutes, block.Fold(finite(points), minuteMillis)...)
+		}
+		late[points[0].Series] = late[points[0].Series] || isLate
+	})
 	if err != nil {
 		return 0, err
-	}
-	rows := foldEach(found, hourMillis)
-	if start < f.of(tierHours) {
-		rows, found = nil, nil // nobody can ask for it any more
 	}
 	if rows, err = s.addToRollups(ctx, tx, rows, late, start); err != nil {
 		return 0, err
@@ -73,10 +113,8 @@ func (s *Store) rollHour(ctx context.Context, tx *sql.Tx, w shardHour) (int, err
 	if err := s.putRollups(ctx, tx, tierHours, rows); err != nil {
 		return 0, err
 	}
-	if start >= max(f.of(tierSQLMinutes), f.of(tierPoints), f.of(tierSketches)) {
-		if err := s.putRollups(ctx, tx, tierSQLMinutes, foldEach(s.ofPeople(found), minuteMillis)); err != nil {
-			return 0, err
-		}
+	if err := s.putRollups(ctx, tx, tierSQLMinutes, minutes); err != nil {
+		return 0, err
 	}
 	_, err = tx.ExecContext(ctx, s.db.Bind("UPDATE compaction SET rolled = gens WHERE shard = $1 AND hour = $2"), w.shard, w.hour)
 	return len(rows), err
@@ -101,11 +139,12 @@ func (s *Store) lockHours(ctx context.Context, tx *sql.Tx, column string, shard,
 	return held, gens, err
 }
 
-// shardPoints reads the chunks of a shard's hours and merges them into the
-// points of each series. Of hours whose chunks are being kept it takes all
-// generations, of older ones those that the tier does not hold: late names the
-// series of which the latter is true.
-func (s *Store) shardPoints(ctx context.Context, tx *sql.Tx, shard int64, held, gens map[int64]int64, f floors) (found [][]block.Point, late map[int64]bool, err error) {
+// shardPoints reads the chunks of a shard's hours and gives the points of one
+// series after the other, merged, in room that the next one takes: a shard's day
+// is a gigabyte of points. Of hours whose chunks are being kept it takes all
+// generations, of older ones those that the tier does not hold: late says that
+// the latter is true of one.
+func (s *Store) shardPoints(ctx context.Context, tx *sql.Tx, shard int64, held, gens map[int64]int64, f floors, take func(points []block.Point, late bool)) error {
 	want := generations{}
 	for hour, n := range gens {
 		want[shardStart{shard, hour * hourMillis}] = genRange{0, n}
@@ -114,44 +153,53 @@ func (s *Store) shardPoints(ctx context.Context, tx *sql.Tx, shard int64, held, 
 	for _, t := range sketchTiers {
 		more, err := s.shardChunks(ctx, tx, t, shard, want)
 		if err != nil {
-			return nil, nil, err
+			return err
 		}
 		list = append(list, more...)
 	}
 	slices.SortFunc(list, func(a, b Chunk) int {
 		return cmp.Or(cmp.Compare(a.Series, b.Series), cmp.Compare(a.Start, b.Start), cmp.Compare(a.Gen, b.Gen))
 	})
-	late = map[int64]bool{}
+	var room []block.Point
 	for len(list) > 0 {
 		n := 1
 		for n < len(list) && list[n].Series == list[0].Series {
 			n++
 		}
-		var points []block.Point
-		for _, c := range list[:n] {
-			kind, _, err := block.ChunkInfo(c.Data)
-			if err != nil {
-				return nil, nil, fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
-			}
-			if c.Start < f.of(fine(kind)) {
-				late[c.Series] = true
-				if c.Gen < held[floorHour(c.Start)] {
-					continue
-				}
-			}
-			if points, err = block.DecodeChunk(c.Data, c.Start, points); err != nil {
-				return nil, nil, fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
-			}
+		points, late, err := seriesPoints(list[:n], held, f, room[:0])
+		if err != nil {
+			return err
 		}
-		if len(points) > 0 {
-			for i := range points {
-				points[i].Series = list[0].Series
-			}
-			found = append(found, mergePoints(points, block.MergeWriters))
+		if room = points; len(points) > 0 {
+			take(mergePoints(points, block.MergeWriters), late)
 		}
 		list = list[n:]
 	}
-	return found, late, nil
+	return nil
+}
+
+// seriesPoints appends the points of one series' chunks to room.
+func seriesPoints(list []Chunk, held map[int64]int64, f floors, room []block.Point) (points []block.Point, late bool, err error) {
+	points = room
+	for _, c := range list {
+		kind, _, err := block.ChunkInfo(c.Data)
+		if err != nil {
+			return nil, false, fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
+		}
+		if c.Start < f.of(fine(kind)) {
+			late = true
+			if c.Gen < held[floorHour(c.Start)] {
+				continue
+			}
+		}
+		if points, err = block.DecodeChunk(c.Data, c.Start, points); err != nil {
+			return nil, false, fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
+		}
+	}
+	for i := range points {
+		points[i].Series = list[0].Series
+	}
+	return points, late, nil
 }
 
 // shardChunks reads what is wanted of a whole shard.
@@ -206,7 +254,12 @@ func (s *Store) addToRollups(ctx context.Context, tx *sql.Tx, rows []block.Point
 		return rows, nil
 	}
 	old := map[int64]block.Point{}
-	err := s.readRollups(ctx, tx, tierHours, ids, Span{From: start, To: start}, func(p block.Point) { old[p.Series] = p })
+	at := dialect.InTx(s.db.Dialect, tx)
+	q, err := s.rollupQuery(ctx, at, tierHours, ids, Span{From: start, To: start}, func(p block.Point) { old[p.Series] = p })
+	if err != nil {
+		return nil, err
+	}
+	err = at.Ask(ctx, false, q)
 	for i, p := range rows {
 		if o, ok := old[p.Series]; ok {
 			rows[i] = block.Fold([]block.Point{o, p}, hourMillis)[0]
@@ -288,50 +341,53 @@ func (s *Store) putRollups(ctx context.Context, tx *sql.Tx, t tier, points []blo
 last = excluded.last, last_at = excluded.last_at, neg = excluded.neg, sketch = excluded.sketch, kind = excluded.kind`)
 }
 
-// readRollups reads the rows of series whose buckets begin in the span.
-func (s *Store) readRollups(ctx context.Context, tx *sql.Tx, t tier, ids []int64, span Span, take func(block.Point)) error {
-	query, args, err := s.rollupQuery(ctx, tx, t, ids, span)
-	if err != nil {
+// takeRollup makes a point of a row of rollupColumns.
+func takeRollup(row dialect.Row, take func(block.Point)) error {
+	var p block.Point
+	var kind int64
+	var n, lastAt sql.NullInt64
+	var sum, count, low, high, last, neg sql.NullFloat64
+	if err := row.Scan(&p.Series, &p.Time, &n, &sum, &count, &low, &high, &last, &lastAt, &neg, &p.Sketch, &kind); err != nil {
 		return err
 	}
-	return s.each(ctx, tx, func(rows *sql.Rows) error {
-		var p block.Point
-		var n, lastAt sql.NullInt64
-		var sum, count, low, high, last, neg sql.NullFloat64
-		if err := rows.Scan(&p.Series, &p.Time, &n, &sum, &count, &low, &high, &last, &lastAt, &neg, &p.Sketch, &p.Kind); err != nil {
-			return err
-		}
-		p.Sum, p.Neg, p.Min, p.Max, p.Last, p.LastAt = sum.Float64, neg.Float64, low.Float64, high.Float64, last.Float64, lastAt.Int64
-		p.N = uint64(count.Float64)
-		if n.Valid {
-			p.N = uint64(n.Int64)
-		}
-		switch p.Kind {
-		case block.Histogram:
-			p.Count = count.Float64
-		case block.Set:
-			p.Last = 0
-		case block.Raw:
-			p.Time, p.LastAt, p.N = p.LastAt, 0, 0
-		}
-		take(p)
-		return nil
-	}, query, args...)
+	p.Kind = block.Kind(kind)
+	p.Sum, p.Neg, p.Min, p.Max, p.Last, p.LastAt = sum.Float64, neg.Float64, low.Float64, high.Float64, last.Float64, lastAt.Int64
+	p.N = uint64(count.Float64)
+	if n.Valid {
+		p.N = uint64(n.Int64)
+	}
+	switch p.Kind {
+	case block.Histogram:
+		p.Count = count.Float64
+	case block.Set:
+		p.Last = 0
+	case block.Raw:
+		p.Time, p.LastAt, p.N = p.LastAt, 0, 0
+	}
+	take(p)
+	return nil
 }
 
-// rollupQuery asks Postgres for a range, and SQLite, whose rows stand by time,
-// for each row by its key.
-func (s *Store) rollupQuery(ctx context.Context, tx *sql.Tx, t tier, ids []int64, span Span) (query string, args []any, err error) {
+// rollupQuery asks for the rows of series whose buckets begin in the span:
+// Postgres for a range, and SQLite, whose rows stand by time, for each row by its
+// key.
+func (s *Store) rollupQuery(ctx context.Context, at dialect.Snapshot, t tier, ids []int64, span Span, take func(block.Point)) (q dialect.Query, err error) {
+	q.Take = func(row dialect.Row) error { return takeRollup(row, take) }
 	if s.files == nil {
-		return "SELECT " + rollupColumns + " FROM " + t.name + " WHERE series_id " + s.db.InInts(1) + " AND ts >= $2 AND ts <= $3",
-			[]any{s.db.IntsArg(ids), span.From, span.To}, nil
+		q.SQL = "SELECT " + rollupColumns + " FROM " + t.name + " WHERE series_id " + s.db.InInts(1) + " AND ts >= $2 AND ts <= $3"
+		q.Args = []any{s.db.IntsArg(ids), span.From, span.To}
+		return q, nil
 	}
 	var first, last sql.NullInt64 // whoever asks for two thousand years gets what there is
-	err = tx.QueryRowContext(ctx, "SELECT (SELECT MIN(ts) FROM "+t.name+"), (SELECT MAX(ts) FROM "+t.name+")").Scan(&first, &last)
+	err = at.Ask(ctx, false, dialect.Query{
+		SQL:  "SELECT (SELECT MIN(ts) FROM " + t.name + "), (SELECT MAX(ts) FROM " + t.name + ")",
+		Take: func(row dialect.Row) error { return row.Scan(&first, &last) },
+	})
 	var starts []int64
 	for ts := max(block.Floor(span.From+t.width-1, t.width), first.Int64); ts <= min(span.To, last.Int64); ts += t.width {
 		starts = append(starts, ts)
 	}
-	return "SELECT " + rollupColumns + " FROM json_each($1) AS t CROSS JOIN json_each($2) AS i CROSS JOIN " + t.name + " WHERE ts = t.value AND series_id = i.value",
-		[]any{s.db.IntsArg(starts), s.db.IntsArg(ids)}, err
+	q.SQL = "SELECT " + rollupColumns + " FROM json_each($1) AS t CROSS JOIN json_each($2) AS i CROSS JOIN " + t.name + " WHERE ts = t.value AND series_id = i.value"
+	q.Args = []any{s.db.IntsArg(starts), s.db.IntsArg(ids)}
+	return q, err
 }

@@ -57,6 +57,9 @@ type Store struct {
 	work sync.Mutex
 	// people are the series that have rows by the minute.
 	people atomic.Pointer[[]int64]
+	// tiers are the floors that the last reader saw: the next one plans with them,
+	// and asks whether they still hold together with everything else.
+	tiers atomic.Pointer[floors]
 }
 
 const defaultTimeout = 30 * time.Second

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"example.com/nexusctl/storage/block"
+	"example.com/nexusctl/storage/dialect"
 )
 
 const (
@@ -65,14 +66,17 @@ func (f floors) before(t tier) int64 {
 
 func (s *Store) floors(ctx context.Context, tx *sql.Tx, lock string) (floors, error) {
 	f := floors{}
-	err := s.each(ctx, tx, func(rows *sql.Rows) error {
+	return f, dialect.InTx(s.db.Dialect, tx).Ask(ctx, false, floorsQuery(f, lock))
+}
+
+func floorsQuery(f floors, lock string) dialect.Query {
+	return dialect.Query{SQL: "SELECT name, floor FROM tier" + lock, Take: func(row dialect.Row) error {
 		var name string
 		var floor int64
-		err := rows.Scan(&name, &floor)
+		err := row.Scan(&name, &floor)
 		f[name] = floor
 		return err
-	}, "SELECT name, floor FROM tier"+lock)
-	return f, err
+	}}
 }
 
 // Span is a stretch of time whose buckets have one width: those that begin in

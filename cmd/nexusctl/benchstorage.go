@@ -30,6 +30,7 @@ timers are histograms alone.
 
 Examples:
    nexusctl bench storage --series 100000 --flushes 20
+   nexusctl bench storage --series 100000 --flushes 20 --beside
    nexusctl bench storage --series 5000 --hours 24
    nexusctl bench storage --series 5000 --hours 24 --storage postgres://nexus@localhost/empty --server-pid 4711`,
 		Flags: []cli.Flag{
@@ -39,6 +40,7 @@ Examples:
 			&cli.IntFlag{Name: "series", Usage: "how many series", Value: 5000},
 			&cli.IntFlag{Name: "hours", Usage: "hours of points that are stored, compacted and read", Value: 24},
 			&cli.IntFlag{Name: "flushes", Usage: "time so many flushes, and nothing else"},
+			&cli.BoolFlag{Name: "beside", Usage: "with --flushes: time reads of the last hour beside them"},
 			&cli.DurationFlag{Name: "step", Usage: "between two points of a series", Value: 10 * time.Second},
 			&cli.StringFlag{Name: "mix", Usage: "realistic, noisy or timers", Value: "realistic"},
 			&cli.IntFlag{Name: "server-pid", Usage: "count the processor time of this process and its children too (Linux)"},
@@ -69,7 +71,7 @@ func benchStorage(c *cli.Context) error {
 	defer stop()
 	pid := c.Int("server-pid")
 	results, err := measureStorage(ctx, c, measure.Options{
-		Mix: mix, Series: c.Int("series"), Hours: c.Int("hours"), Flushes: c.Int("flushes"), Step: c.Duration("step").Milliseconds(),
+		Mix: mix, Series: c.Int("series"), Hours: c.Int("hours"), Flushes: c.Int("flushes"), Beside: c.Bool("beside"), Step: c.Duration("step").Milliseconds(),
 		CPU: func() float64 { return loadgen.CPUTime().Seconds() + processTime(pid) },
 		Tell: func(format string, args ...any) {
 			if isTerminal(c.App.ErrWriter) {
@@ -119,7 +121,7 @@ func measureStorage(ctx context.Context, c *cli.Context, o measure.Options) ([]m
 }
 
 func storageTable(results []measure.Result) *table {
-	t := &table{head: []string{"NAME", "OPS", "P50 MS", "P95 MS", "PER SECOND", "CPU-S/M", "BYTES", "B/POINT", "B/VALUE"}}
+	t := &table{head: []string{"NAME", "OPS", "P50 MS", "P95 MS", "P99 MS", "PER SECOND", "CPU-S/M", "BYTES", "B/POINT", "B/VALUE"}}
 	some := func(v float64, digits int) string {
 		if v == 0 {
 			return ""
@@ -127,7 +129,7 @@ func storageTable(results []measure.Result) *table {
 		return strconv.FormatFloat(v, 'f', digits, 64)
 	}
 	for _, r := range results {
-		t.add(r.Name, strconv.FormatInt(r.Ops, 10), some(r.P50, 3), some(r.P95, 3), some(r.PerSecond, 0), some(r.CPUSPerMillion, 3),
+		t.add(r.Name, strconv.FormatInt(r.Ops, 10), some(r.P50, 3), some(r.P95, 3), some(r.P99, 3), some(r.PerSecond, 0), some(r.CPUSPerMillion, 3),
 			some(float64(r.Bytes), 0), some(r.BytesPerPoint, 3), some(r.BytesPerValue, 3))
 	}
 	return t

@@ -66,17 +66,28 @@ func (r *Reader) addChunks(piles map[int64]*pile, chunks []storage.Chunk) error 
 		if p == nil {
 			continue
 		}
-		points, err := block.DecodeChunk(c.Data, c.Start, nil)
+		before := len(p.chunks)
+		points, err := block.DecodeChunk(c.Data, c.Start, p.chunks)
 		if err != nil {
 			return fmt.Errorf("chunk of series %d at %d: %w", c.Series, c.Start, err)
 		}
-		for _, pt := range points {
-			if pt.Time >= c.Span.From && pt.Time <= c.Span.To {
-				p.chunks = append(p.chunks, pt)
-			}
-		}
+		p.chunks = clip(points, before, c.Span)
 	}
 	return nil
+}
+
+// clip leaves out the points from the n-th on, by time, that are not in the span.
+func clip(points []block.Point, n int, span storage.Span) []block.Point {
+	if n == len(points) || points[n].Time >= span.From && points[len(points)-1].Time <= span.To {
+		return points
+	}
+	kept := points[:n]
+	for _, p := range points[n:] {
+		if p.Time >= span.From && p.Time <= span.To {
+			kept = append(kept, p)
+		}
+	}
+	return kept
 }
 
 // addBlocks takes the wanted series out of blocks, which come by writer and

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"sync"
 )
 
 // Column names a field of a chunk's points.
@@ -22,6 +23,8 @@ const (
 	ColumnLastAt // less the point's Time, milliseconds
 	ColumnSketchSize
 	ColumnStart // of a raw sample's count; see Point.start
+
+	numColumns
 )
 
 const chunkMagic = 0xC1
@@ -89,8 +92,8 @@ func AppendChunk(dst []byte, base int64, kind Kind, points []Point) []byte {
 	ints, floats := make([]int64, len(points)), make([]float64, len(points))
 	for _, c := range chunkColumns[kind] {
 		at := len(body)
-		if kind == Gauge && impliedByLast(c) && !slices.ContainsFunc(points, func(p Point) bool { return !p.single() }) {
-			dst = append(dst, 0) // an empty column: the same as Last
+		if implied(kind, c, points) {
+			dst = append(dst, 0) // an empty column: see impliedBy
 			continue
 		}
 		if c.isFloat() {
@@ -113,15 +116,35 @@ func AppendChunk(dst []byte, base int64, kind Kind, points []Point) []byte {
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
 }
 
-// impliedByLast names the columns of a gauge that equal its last value while
-// every bucket saw a single one.
-func impliedByLast(c Column) bool { return c == ColumnMin || c == ColumnMax || c == ColumnSum }
+// impliedBy names the column that says what an empty one would: of a gauge that
+// saw one value a bucket, least, greatest and sum are the last; of a counter
+// that counts ones, the sum is the number of samples. 0: the column is never
+// empty.
+func impliedBy(kind Kind, c Column) Column {
+	switch {
+	case kind == Gauge && (c == ColumnMin || c == ColumnMax || c == ColumnSum):
+		return ColumnLast
+	case kind == Counter && c == ColumnSum:
+		return ColumnN
+	}
+	return 0
+}
+
+func implied(kind Kind, c Column, points []Point) bool {
+	switch impliedBy(kind, c) {
+	case ColumnLast:
+		return !slices.ContainsFunc(points, func(p Point) bool { return !p.single() })
+	case ColumnN:
+		return !slices.ContainsFunc(points, func(p Point) bool { return !same(p.Sum, float64(int64(p.N))) })
+	}
+	return false
+}
 
 // chunk is a chunk taken apart into its columns' bytes.
 type chunk struct {
 	kind    Kind
 	n       int
-	columns map[Column][]byte
+	columns [numColumns][]byte
 	rest    []byte // sketches
 }
 
@@ -132,15 +155,15 @@ func openChunk(b []byte) (chunk, error) {
 	if crc32.Checksum(b[:len(b)-crcSize], castagnoli) != binary.LittleEndian.Uint32(b[len(b)-crcSize:]) {
 		return chunk{}, fmt.Errorf("%w: chunk checksum", ErrMalformed)
 	}
-	k := chunk{kind: Kind(b[1]), columns: map[Column][]byte{}}
+	k := chunk{kind: Kind(b[1])}
 	c := cursor{b: b[2 : len(b)-crcSize]}
 	n := c.uvarint()
 	if n > maxChunkPoints {
 		return chunk{}, fmt.Errorf("%w: a chunk of %d points", ErrMalformed, n)
 	}
 	k.n = int(n)
-	sizes := make([]uint64, len(chunkColumns[k.kind]))
-	for i := range sizes {
+	var sizes [numColumns]uint64
+	for i := range chunkColumns[k.kind] {
 		sizes[i] = c.uvarint()
 	}
 	for i, col := range chunkColumns[k.kind] {
@@ -163,30 +186,112 @@ func ChunkInfo(b []byte) (Kind, int, error) {
 	return pointKind(k.kind), k.n, err
 }
 
+// room is what columns are unpacked into. Decoding an hour takes little more
+// time than making that room would.
+type room struct {
+	ints   [numColumns][]int64
+	floats [numColumns][]float64
+	spare  []int64 // for mantissas
+}
+
+var rooms = sync.Pool{New: func() any { return new(room) }}
+
+// maxRoom is up to how many points a chunk's room is kept.
+const maxRoom = 1 << 14
+
 // DecodeChunk appends the chunk's points to dst. base is the start it was
-// encoded with.
+// encoded with. Sketches are parts of b.
 func DecodeChunk(b []byte, base int64, dst []Point) ([]Point, error) {
 	k, err := openChunk(b)
 	if err != nil {
 		return dst, err
 	}
-	times, err := unpackInts(k.columns[ColumnTime], k.n)
-	if err != nil {
-		return dst, err
+	r := rooms.Get().(*room)
+	if k.n <= maxRoom {
+		defer rooms.Put(r)
+	}
+	u := unpacked{chunk: &k, room: r}
+	for _, c := range chunkColumns[k.kind] {
+		if err := u.unpack(c); err != nil {
+			return dst, err
+		}
 	}
 	first := len(dst)
-	dst = slices.Grow(dst, k.n)
-	for _, t := range times {
-		dst = append(dst, Point{Time: base + t, Kind: pointKind(k.kind)})
-	}
-	points := dst[first:]
-	for _, c := range chunkColumns[k.kind][1:] {
-		if err := k.fill(points, c); err != nil {
-			return dst[:first], err
-		}
+	if dst, err = u.points(base, dst); err != nil {
+		return dst[:first], err
 	}
 	if len(k.rest) != 0 {
 		return dst[:first], fmt.Errorf("%w: %d bytes behind the chunk", ErrMalformed, len(k.rest))
+	}
+	return dst, nil
+}
+
+// unpacked is a chunk and its columns' values, which stand in room.
+type unpacked struct {
+	*chunk
+	*room
+	i [numColumns][]int64
+	f [numColumns][]float64
+}
+
+func (u *unpacked) unpack(c Column) (err error) {
+	b := u.columns[c]
+	switch {
+	case len(b) > 0 && c.isFloat():
+		if u.f[c], u.spare, err = unpackFloats(u.floats[c], u.spare, b, u.n); err == nil {
+			u.floats[c] = u.f[c]
+		}
+	case len(b) > 0:
+		if u.i[c], err = unpackInts(u.ints[c], b, u.n); err == nil {
+			u.ints[c] = u.i[c]
+		}
+	case impliedBy(u.kind, c) == ColumnLast:
+		u.f[c] = u.f[ColumnLast]
+	case impliedBy(u.kind, c) == ColumnN:
+		u.f[c] = u.floats[c][:0]
+		for _, n := range u.i[ColumnN] {
+			u.f[c] = append(u.f[c], float64(n))
+		}
+		u.floats[c] = u.f[c]
+	default:
+		err = fmt.Errorf("%w: no column %d", ErrMalformed, c)
+	}
+	return err
+}
+
+// points makes a point of every row: one after the other, for a point is as
+// long as two cache lines, and going over them once a column took most of the
+// time.
+func (u *unpacked) points(base int64, dst []Point) ([]Point, error) {
+	dst = slices.Grow(dst, u.n)
+	for i := range u.n {
+		p := Point{Time: base + u.i[ColumnTime][i], Kind: pointKind(u.kind)}
+		if u.kind < Raw {
+			p.N = uint64(u.i[ColumnN][i])
+		}
+		switch u.kind {
+		case Counter:
+			p.Sum, p.Neg = u.f[ColumnSum][i], u.f[ColumnNeg][i]
+		case Gauge:
+			p.Last, p.LastAt = u.f[ColumnLast][i], p.Time+u.i[ColumnLastAt][i]
+			p.Min, p.Max, p.Sum = u.f[ColumnMin][i], u.f[ColumnMax][i], u.f[ColumnSum][i]
+		case Histogram:
+			p.Count, p.Sum = u.f[ColumnCount][i], u.f[ColumnSum][i]
+			p.Min, p.Max = u.f[ColumnMin][i], u.f[ColumnMax][i]
+		case Raw:
+			p.Last = u.f[ColumnLast][i]
+		case rawExtended:
+			p.Last = u.f[ColumnLast][i]
+			p.setStart(u.i[ColumnStart][i])
+		}
+		if sizes := u.i[ColumnSketchSize]; sizes != nil {
+			size := sizes[i]
+			if size < 0 || size > int64(len(u.rest)) {
+				return dst, fmt.Errorf("%w: sketch of %d bytes", ErrMalformed, size)
+			}
+			p.Sketch, u.rest = u.rest[:size:size], u.rest[size:]
+		}
+		dst = append(dst, p)
 	}
 	return dst, nil
 }
@@ -197,48 +302,24 @@ func Floats(b []byte, base int64, c Column) (times []int64, values []float64, er
 	if err != nil {
 		return nil, nil, err
 	}
-	if times, err = unpackInts(k.columns[ColumnTime], k.n); err != nil {
+	if times, err = unpackInts(nil, k.columns[ColumnTime], k.n); err != nil {
 		return nil, nil, err
 	}
 	for i := range times {
 		times[i] += base
 	}
-	if k.kind == Gauge && impliedByLast(c) && len(k.columns[c]) == 0 {
-		c = ColumnLast
-	}
-	values, err = unpackFloats(k.columns[c], k.n)
-	return times, values, err
-}
-
-func (k *chunk) fill(points []Point, c Column) error {
-	if k.kind == Gauge && impliedByLast(c) && len(k.columns[c]) == 0 {
-		for i := range points {
-			*points[i].float(c) = points[i].Last
-		}
-		return nil
-	}
-	if c.isFloat() {
-		values, err := unpackFloats(k.columns[c], k.n)
-		for i := range values {
-			*points[i].float(c) = values[i]
-		}
-		return err
-	}
-	values, err := unpackInts(k.columns[c], k.n)
-	for i, v := range values {
-		switch c {
+	if len(k.columns[c]) == 0 {
+		switch impliedBy(k.kind, c) {
+		case ColumnLast:
+			c = ColumnLast
 		case ColumnN:
-			points[i].N = uint64(v)
-		case ColumnLastAt:
-			points[i].LastAt = points[i].Time + v
-		case ColumnStart:
-			points[i].setStart(v)
-		case ColumnSketchSize:
-			if v < 0 || v > int64(len(k.rest)) {
-				return fmt.Errorf("%w: sketch of %d bytes", ErrMalformed, v)
+			counts, err := unpackInts(nil, k.columns[ColumnN], k.n)
+			for _, n := range counts {
+				values = append(values, float64(n))
 			}
-			points[i].Sketch, k.rest = k.rest[:v:v], k.rest[v:]
+			return times, values, err
 		}
 	}
-	return err
+	values, _, err = unpackFloats(nil, nil, k.columns[c], k.n)
+	return times, values, err
 }

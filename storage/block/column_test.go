@@ -52,7 +52,7 @@ func TestPackedColumns(t *testing.T) {
 	t.Run("integers", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			v := rapid.SliceOf(rapid.OneOf(rapid.Int64(), rapid.Int64Range(-5, 5), rapid.SampledFrom([]int64{math.MinInt64, math.MaxInt64}))).Draw(t, "v")
-			got, err := unpackInts(packInts(nil, v), len(v))
+			got, err := unpackInts(nil, packInts(nil, v), len(v))
 			if err != nil || !slices.Equal(got, v) {
 				t.Fatalf("%v came back as %v, %v", v, got, err)
 			}
@@ -61,7 +61,7 @@ func TestPackedColumns(t *testing.T) {
 	t.Run("floats", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			v := rapid.SliceOf(floatGen()).Draw(t, "v")
-			got, err := unpackFloats(packFloats(nil, v), len(v))
+			got, _, err := unpackFloats(nil, nil, packFloats(nil, v), len(v))
 			if err != nil || !slices.EqualFunc(got, v, same) {
 				t.Fatalf("%v came back as %v, %v", v, got, err)
 			}
@@ -69,23 +69,32 @@ func TestPackedColumns(t *testing.T) {
 	})
 }
 
-// TestPackedLengths holds what the predictors are for: steps and ramps of any
-// size cost a bit a value.
+// TestPackedLengths holds what each way of packing is for.
 func TestPackedLengths(t *testing.T) {
-	for name, value := range map[string]func(i int) int64{
-		"ramp":   func(i int) int64 { return 7_000_000 + int64(i)*10_000 },
-		"steady": func(i int) int64 { return 123_456_789 + int64(i/200) },
+	for name, c := range map[string]struct {
+		value func(i int) int64
+		most  int // bytes
+	}{
+		"constant": {func(int) int64 { return 0 }, 2},
+		"line":     {func(i int) int64 { return 7_000_000 + int64(i)*10_000 }, 8},
+		"steady":   {func(i int) int64 { return 123_456_789 + int64(i/200) }, 360/8 + 16},
+		"jitter":   {func(i int) int64 { return 1_000_000 + int64(i*7919%20) }, 360*43/80 + 8}, // 5.3 bits of 4.3
 	} {
 		v := make([]int64, 360)
 		for i := range v {
-			v[i] = value(i)
+			v[i] = c.value(i)
 		}
-		if got := len(packInts(nil, v)); got > 360/8+16 {
-			t.Errorf("%s: 360 values take %d bytes", name, got)
+		if got := len(packInts(nil, v)); got > c.most {
+			t.Errorf("%s: 360 values take %d bytes, want %d at most", name, got, c.most)
 		}
 	}
-	if got := len(packInts(nil, make([]int64, 360))); got != 2 {
-		t.Errorf("a constant column takes %d bytes", got)
+	ones := make([]Point, 360)
+	for i := range ones {
+		n := uint64(90 + i*7919%20)
+		ones[i] = Point{Time: int64(i) * 10_000, Kind: Counter, N: n, Sum: float64(n)}
+	}
+	if got := len(AppendChunk(nil, 0, Counter, ones)); got > 260 {
+		t.Errorf("an hour that is counted by ones takes %d bytes", got)
 	}
 }
 
@@ -101,8 +110,12 @@ func TestPackedDamage(t *testing.T) {
 		"too few bits":                 {modeRice, 4},
 		"a byte too many":              {modeRice, 0, 0, 0, 0, 0},
 		"a predictor without values":   {modeRice + 2, 0},
+		"a line without its step":      {modeLine, 2},
+		"a line and more":              {modeLine, 2, 2, 2},
+		"a middle without k":           {modeMiddle, 2},
+		"a middle with too few bits":   {modeMiddle, 2, 4},
 	} {
-		if v, err := unpackInts(b, 3); !errors.Is(err, ErrMalformed) {
+		if v, err := unpackInts(nil, b, 3); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v, %v", name, v, err)
 		}
 	}
@@ -115,7 +128,7 @@ func TestPackedDamage(t *testing.T) {
 		"xor with too few":         append([]byte{modeXOR}, make([]byte, 8)...),
 		"xor with a byte too many": append([]byte{modeXOR}, make([]byte, 11)...),
 	} {
-		if v, err := unpackFloats(b, 3); !errors.Is(err, ErrMalformed) {
+		if v, _, err := unpackFloats(nil, nil, b, 3); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v, %v", name, v, err)
 		}
 	}

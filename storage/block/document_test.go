@@ -116,3 +116,31 @@ func TestDocumentedChunks(t *testing.T) {
 		})
 	}
 }
+
+// TestOlderChunks reads what stores of before version 12 hold: modes 6 and 7 and
+// a counter's empty sum were not known then.
+func TestOlderChunks(t *testing.T) {
+	for name, c := range map[string]struct {
+		hex    string
+		points []Point
+	}{
+		"counter": {"c1010307040804030000a09c010001028a8004010106a4cb4800040000008229b109", []Point{
+			{Time: docHour, Kind: Counter, N: 2, Sum: 5},
+			{Time: docHour + 10_000, Kind: Counter, N: 3, Sum: 7.5},
+			{Time: docHour + 20_000, Kind: Counter, N: 2, Sum: 4},
+		}},
+		"gauge": {"c1020206020603000000010c0007b880000204010106a4a600c03e9b2b92e6", []Point{
+			{Time: docHour, Kind: Gauge, N: 1, Last: 5, Min: 5, Max: 5, Sum: 5, LastAt: docHour + 4000},
+			{Time: docHour + 10_000, Kind: Gauge, N: 1, Last: 5.1, Min: 5.1, Max: 5.1, Sum: 5.1, LastAt: docHour + 14_000},
+		}},
+	} {
+		b, err := hex.DecodeString(c.hex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		points, err := DecodeChunk(b, docHour, nil)
+		if err != nil || !slices.EqualFunc(points, c.points, equalPoint) {
+			t.Errorf("%s: %+v, %v", name, points, err)
+		}
+	}
+}

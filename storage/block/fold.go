@@ -36,8 +36,8 @@ func foldOne(points []Point, start int64) Point {
 	f.out.Time = start
 	f.sum.add(f.out.Sum)
 	f.neg.add(f.out.Neg)
-	for _, p := range points[1:] {
-		f.add(p)
+	for i := range points[1:] {
+		f.add(&points[i+1])
 	}
 	return f.end(points)
 }
@@ -48,7 +48,7 @@ type fold struct {
 	sum, neg sum
 }
 
-func (f *fold) add(p Point) {
+func (f *fold) add(p *Point) {
 	f.sum.add(p.Sum)
 	f.neg.add(p.Neg)
 	f.out.N += p.N
@@ -122,11 +122,16 @@ type sum struct {
 
 func (s *sum) add(v float64) {
 	s.plain += v
-	if s.inexact {
+	if s.inexact || v == 0 {
+		return
+	}
+	// Most have as many decimals as those before, or fewer.
+	if m, ok := mantissa(v, s.decimals); ok && m < surely && m > -surely && s.mantissa < surely && s.mantissa > -surely {
+		s.mantissa += m
 		return
 	}
 	m, d, ok := decimal(v)
-	if !ok && v != 0 {
+	if !ok {
 		s.inexact = true
 		return
 	}
@@ -147,6 +152,10 @@ func (s *sum) add(v float64) {
 	s.mantissa += m
 	s.inexact = s.mantissa >= maxMantissa || s.mantissa <= -maxMantissa
 }
+
+// surely bounds mantissas of which there is no second one that gives the same
+// float, and two of which can be added.
+const surely = 1 << 50
 
 // small reports a mantissa that can be ten times as much.
 func small(m int64) bool { return m < maxMantissa/10 && m > -maxMantissa/10 }

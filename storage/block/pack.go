@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/bits"
+	"slices"
 )
 
 // A packed column: one byte of mode, then what the mode says.
@@ -14,11 +16,16 @@ import (
 //	decimals   a byte of decimals, then the mantissas as a packed column
 //	xor        eight bytes of the first float, then for each later one a
 //	           uvarint of its bits xor its predecessor's, bytes reversed
+//	line       zigzag varints of the first value and of the step to each later
+//	middle     zigzag varint of a value in the middle, a byte k, then the Rice
+//	           codes of the zigzag differences from it
 const (
 	modeConstant = 0
 	modeRice     = 1 // 1, 2, 3: residuals of the value, its delta, its delta's delta
 	modeDecimals = 4
 	modeXOR      = 5
+	modeLine     = 6
+	modeMiddle   = 7
 )
 
 const predictors = 3
@@ -44,7 +51,7 @@ func predict(before []int64, p int) int64 {
 	return 0
 }
 
-// packInts encodes a column of integers by whichever predictor is shortest.
+// packInts encodes a column of integers by whichever way is shortest.
 func packInts(dst []byte, v []int64) []byte {
 	if constantInts(len(v), func(i int) int64 { return v[i] }) {
 		dst = append(dst, modeConstant)
@@ -52,6 +59,10 @@ func packInts(dst []byte, v []int64) []byte {
 			dst = binary.AppendUvarint(dst, zigzag(v[0]))
 		}
 		return dst
+	}
+	if isLine(v) {
+		dst = binary.AppendUvarint(append(dst, modeLine), zigzag(v[0]))
+		return binary.AppendUvarint(dst, zigzag(v[1]-v[0]))
 	}
 	var scratch [360]uint64
 	best, bestK, bestSize := 0, uint(0), ^uint(0)
@@ -61,49 +72,117 @@ func packInts(dst []byte, v []int64) []byte {
 			best, bestK, bestSize = p, k, size
 		}
 	}
+	mid := middle(v)
+	if k, size := bestRice(differences(scratch[:0], v, mid)); size+16 < bestSize {
+		dst = binary.AppendUvarint(append(dst, modeMiddle), zigzag(mid))
+		return appendRice(append(dst, byte(k)), differences(scratch[:0], v, mid), k)
+	}
 	dst = append(dst, byte(modeRice+best), byte(bestK))
 	for _, first := range v[:best] {
 		dst = binary.AppendUvarint(dst, zigzag(first))
 	}
+	return appendRice(dst, residuals(scratch[:0], v, best), bestK)
+}
+
+func appendRice(dst []byte, codes []uint64, k uint) []byte {
 	w := bitWriter{b: dst}
-	for _, r := range residuals(scratch[:0], v, best) {
-		w.rice(r, bestK)
+	for _, r := range codes {
+		w.rice(r, k)
 	}
 	return w.b
 }
 
-func unpackInts(b []byte, n int) ([]int64, error) {
+// isLine reports steps that are all the same, as those of time are where a
+// series is never silent. There are two values at least.
+func isLine(v []int64) bool {
+	step := v[1] - v[0]
+	for i := 2; i < len(v); i++ {
+		if v[i]-v[i-1] != step {
+			return false
+		}
+	}
+	return true
+}
+
+// middle returns the mean: what jitters about one costs half a bit more by its
+// steps, of which each has the jitter of two values. Any value would do.
+func middle(v []int64) int64 {
+	sum := 0.0
+	for _, x := range v {
+		sum += float64(x - v[0])
+	}
+	return v[0] + int64(math.Round(sum/float64(len(v))))
+}
+
+// differences are what the values differ by from the middle. Integers wrap, and
+// come back the same.
+func differences(dst []uint64, v []int64, mid int64) []uint64 {
+	for _, x := range v {
+		dst = append(dst, zigzag(x-mid))
+	}
+	return dst
+}
+
+// unpackInts decodes a column of n integers into dst's room.
+func unpackInts(dst []int64, b []byte, n int) ([]int64, error) {
 	c := cursor{b: b}
 	mode := c.byte()
+	dst = dst[:0]
 	if n == 0 {
-		return nil, c.err()
+		return dst, c.err()
 	}
 	switch {
 	case mode == modeConstant:
-		v := make([]int64, n)
-		v[0] = c.varint()
-		for i := range v {
-			v[i] = v[0]
-		}
-		return v, c.err()
+		return line(dst, c.varint(), 0, n), c.err()
+	case mode == modeLine:
+		first, step := c.varint(), c.varint()
+		return line(dst, first, step, n), c.err()
+	case mode == modeMiddle:
+		mid := c.varint()
+		return c.unpackRice(dst, n, 0, mid)
 	case mode >= modeRice && mode < modeRice+predictors:
-		return c.unpackRice(n, int(mode-modeRice))
+		return c.unpackRice(dst, n, int(mode-modeRice), 0)
 	}
 	return nil, fmt.Errorf("%w: column mode %d", ErrMalformed, mode)
 }
 
-func (c *cursor) unpackRice(n, p int) ([]int64, error) {
+func line(dst []int64, first, step int64, n int) []int64 {
+	dst = slices.Grow(dst, n)
+	for range n {
+		dst = append(dst, first)
+		first += step
+	}
+	return dst
+}
+
+// unpackRice decodes n values: the first p as they are, the others as codes of
+// what predictor p misses them by, or of how far they are from mid.
+func (c *cursor) unpackRice(dst []int64, n, p int, mid int64) ([]int64, error) {
 	k := uint(c.byte())
 	if k > 62 || n < p || n > 8*len(c.b)+p {
 		return nil, fmt.Errorf("%w: Rice column", ErrMalformed)
 	}
-	v := make([]int64, 0, n)
+	v := slices.Grow(dst, n)
+	last, step := mid, int64(0)
 	for range p {
-		v = append(v, c.varint())
+		next := c.varint()
+		last, step = next, next-last
+		v = append(v, next)
 	}
 	r := bitReader{b: c.b, bad: c.bad}
 	for len(v) < n && !r.bad {
-		v = append(v, unzigzag(r.rice(k))+predict(v, p))
+		code := unzigzag(r.rice(k))
+		switch p {
+		case 0:
+			v = append(v, mid+code)
+		case 1:
+			last += code
+			v = append(v, last)
+		default:
+			step += code
+			last += step
+			v = append(v, last)
+		}
 	}
 	if r.bad || uint(len(r.b))*8-r.at >= 8 {
 		return nil, fmt.Errorf("%w: Rice column", ErrMalformed)
@@ -127,13 +206,13 @@ func packFloats(dst []byte, v []float64) []byte {
 	dst = append(dst, modeXOR)
 	last := uint64(0)
 	for i, f := range v {
-		bits := math.Float64bits(f)
+		word := math.Float64bits(f)
 		if i == 0 {
-			dst = binary.LittleEndian.AppendUint64(dst, bits)
+			dst = binary.LittleEndian.AppendUint64(dst, word)
 		} else {
-			dst = binary.AppendUvarint(dst, reverseBytes(bits^last))
+			dst = binary.AppendUvarint(dst, reverseBytes(word^last))
 		}
-		last = bits
+		last = word
 	}
 	return dst
 }
@@ -158,39 +237,49 @@ func mantissas(v []float64) ([]int64, int, bool) {
 	return m, d, true
 }
 
-func unpackFloats(b []byte, n int) ([]float64, error) {
+// unpackFloats decodes a column of n floats into dst's room; ints is room for
+// their mantissas, which it returns to be used again.
+func unpackFloats(dst []float64, ints []int64, b []byte, n int) ([]float64, []int64, error) {
 	if len(b) == 0 {
-		return nil, fmt.Errorf("%w: no column", ErrMalformed)
+		return nil, ints, fmt.Errorf("%w: no column", ErrMalformed)
 	}
+	dst = dst[:0]
 	switch b[0] {
 	case modeDecimals:
 		if len(b) < 2 || b[1] > maxDecimals {
-			return nil, fmt.Errorf("%w: decimals", ErrMalformed)
+			return nil, ints, fmt.Errorf("%w: decimals", ErrMalformed)
 		}
-		m, err := unpackInts(b[2:], n)
+		m, err := unpackInts(ints, b[2:], n)
 		if err != nil {
-			return nil, err
+			return nil, ints, err
 		}
-		v := make([]float64, n)
-		for i := range m {
-			v[i] = float64(m[i]) / pow10[b[1]]
+		dst = slices.Grow(dst, n)
+		if b[1] == 0 {
+			for _, v := range m {
+				dst = append(dst, float64(v))
+			}
+			return dst, m, nil
 		}
-		return v, nil
+		for _, v := range m {
+			dst = append(dst, float64(v)/pow10[b[1]])
+		}
+		return dst, m, nil
 	case modeXOR:
-		return unpackXOR(b[1:], n)
+		v, err := unpackXOR(dst, b[1:], n)
+		return v, ints, err
 	}
-	return nil, fmt.Errorf("%w: column mode %d", ErrMalformed, b[0])
+	return nil, ints, fmt.Errorf("%w: column mode %d", ErrMalformed, b[0])
 }
 
-func unpackXOR(b []byte, n int) ([]float64, error) {
+func unpackXOR(dst []float64, b []byte, n int) ([]float64, error) {
 	c := cursor{b: b}
 	if n == 0 {
-		return nil, c.err()
+		return dst, c.err()
 	}
 	if n > len(b) {
 		return nil, fmt.Errorf("%w: floats", ErrMalformed)
 	}
-	v := make([]float64, 0, n)
+	v := slices.Grow(dst, n)
 	first := c.take(8)
 	if c.bad {
 		return nil, c.err()
@@ -206,8 +295,4 @@ func unpackXOR(b []byte, n int) ([]float64, error) {
 
 // reverseBytes puts a float's high bytes, where neighbours agree, last: a
 // varint then leaves them out.
-func reverseBytes(u uint64) uint64 {
-	var b [8]byte
-	binary.LittleEndian.PutUint64(b[:], u)
-	return binary.BigEndian.Uint64(b[:])
-}
+func reverseBytes(u uint64) uint64 { return bits.ReverseBytes64(u) }

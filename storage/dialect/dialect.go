@@ -17,6 +17,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Names of the two databases.
@@ -176,7 +178,18 @@ type Database struct {
 	// Partitions is nil where tables have none.
 	Partitions *Partitions
 
-	close func() error
+	pool   *pgxpool.Pool               // Postgres's
+	shrink func(context.Context) error // nil: the database does that itself
+	close  func() error
+}
+
+// Shrink gives room that is free back to the disk, where the database does not do
+// that itself.
+func (d *Database) Shrink(ctx context.Context) error {
+	if d.shrink == nil {
+		return nil
+	}
+	return d.shrink(ctx)
 }
 
 // Close closes every connection.

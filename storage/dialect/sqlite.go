@@ -17,10 +17,10 @@ import (
 )
 
 const (
-	pageSize      = 16 << 10
-	busyMillis    = 2_000
-	cacheKiB      = 32 << 10  // of the writer; a reader has a quarter
-	walLimitBytes = 256 << 20 // what the journal file shrinks back to
+	pageSize    = 16 << 10
+	busyMillis  = 2_000
+	cacheKiB    = 32 << 10 // of the writer; a reader has a quarter
+	vacuumPages = 256      // that one statement gives back: 4 MiB
 )
 
 func openSQLite(ctx context.Context, c Config) (*Database, error) {
@@ -43,7 +43,8 @@ func openSQLite(ctx context.Context, c Config) (*Database, error) {
 	}
 	return &Database{
 		Dialect: newSQLiteDialect(classifySQLite), Write: write, Read: read, Path: path,
-		close: func() error { return errors.Join(read.Close(), write.Close()) },
+		shrink: func(ctx context.Context) error { return shrinkSQLite(ctx, write) },
+		close:  func() error { return errors.Join(read.Close(), write.Close()) },
 	}, nil
 }
 
@@ -51,7 +52,8 @@ func openSQLite(ctx context.Context, c Config) (*Database, error) {
 // readable by its owner alone, unless there is one. A file without a byte is
 // none: it is what a kill or a power cut leaves of one that was being made, and
 // would get SQLite's own page size for ever. The page size must be set before
-// anything is written and before the journal mode.
+// anything is written and before the journal mode, and so must be that pages which
+// are free can be given back.
 func CreateFile(ctx context.Context, path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -70,7 +72,10 @@ func CreateFile(ctx context.Context, path string) error {
 	}
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	for _, pragma := range []string{fmt.Sprintf("PRAGMA page_size = %d", pageSize), "PRAGMA journal_mode = WAL", "PRAGMA user_version = 1"} {
+	pragmas := []string{
+		fmt.Sprintf("PRAGMA page_size = %d", pageSize), "PRAGMA auto_vacuum = INCREMENTAL", "PRAGMA journal_mode = WAL", "PRAGMA user_version = 1",
+	}
+	for _, pragma := range pragmas {
 		if _, err := db.ExecContext(ctx, pragma); err != nil {
 			return fmt.Errorf("create database file: %w", err)
 		}
@@ -108,6 +113,59 @@ func OpenFile(path string, write bool, conns int) (*sql.DB, error) {
 	db.SetMaxOpenConns(conns)
 	db.SetMaxIdleConns(conns)
 	return db, nil
+}
+
+// shrinkSQLite gives the pages that are free back to the disk, a few at a time, so
+// that no writer waits for long, and empties the journal unless somebody reads. A
+// file that was made before free pages could be given back keeps them.
+func shrinkSQLite(ctx context.Context, db *sql.DB) error {
+	for {
+		var free int
+		if err := db.QueryRowContext(ctx, "PRAGMA freelist_count").Scan(&free); err != nil {
+			return fmt.Errorf("count free pages: %w", err)
+		}
+		if err := giveBack(ctx, db); err != nil {
+			return fmt.Errorf("give free pages back: %w", err)
+		}
+		var left int
+		if err := db.QueryRowContext(ctx, "PRAGMA freelist_count").Scan(&left); err != nil {
+			return fmt.Errorf("count free pages: %w", err)
+		}
+		if left == 0 || left >= free {
+			return emptyJournal(ctx, db)
+		}
+	}
+}
+
+// giveBack reads its statement to the end: every step gives one page back.
+func giveBack(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumPages))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+	}
+	return rows.Err()
+}
+
+// emptyJournal does not wait for readers: flushes would wait with it.
+func emptyJournal(ctx context.Context, db *sql.DB) (err error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	if classifySQLite(err) == Busy {
+		err = nil
+	}
+	// Whatever ended the context, the next one has to wait again.
+	_, reset := conn.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("PRAGMA busy_timeout = %d", busyMillis))
+	return errors.Join(err, reset)
 }
 
 func fileURI(path string, v url.Values) string {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"example.com/nexusctl/storage"
-	"example.com/nexusctl/storage/block"
 )
 
 const (
@@ -24,6 +23,7 @@ type Result struct {
 	Ops            int64   `json:"ops"`
 	P50            float64 `json:"p50_ms,omitempty"`
 	P95            float64 `json:"p95_ms,omitempty"`
+	P99            float64 `json:"p99_ms,omitempty"`
 	PerSecond      float64 `json:"per_second,omitempty"`
 	CPUSPerMillion float64 `json:"cpu_s_per_million,omitempty"` // points; client and server
 	Bytes          int64   `json:"bytes,omitempty"`
@@ -37,6 +37,7 @@ type Options struct {
 	Series  int
 	Hours   int            // of points, compacted and rolled up
 	Flushes int            // that are timed one by one; 0: only the hours
+	Beside  bool           // time reads beside the flushes
 	Step    int64          // between two points of a series, milliseconds
 	CPU     func() float64 // seconds used so far, by whoever is to be counted
 	Tell    func(format string, args ...any)
@@ -63,7 +64,10 @@ func Run(ctx context.Context, s *storage.Store, o Options) ([]Result, error) {
 		return nil, err
 	}
 	r.set.sort(ids)
-	if o.Flushes > 0 {
+	switch {
+	case o.Flushes > 0 && o.Beside:
+		return r.beside(ctx)
+	case o.Flushes > 0:
 		return r.flushes(ctx)
 	}
 	return r.hours(ctx)
@@ -79,19 +83,26 @@ func (r *run) flushes(ctx context.Context) ([]Result, error) {
 		}
 		took = append(took, d.Seconds()*1000)
 	}
-	return []Result{{Name: fmt.Sprintf("flush of %d series", r.Series), Ops: int64(r.Flushes), P50: quantile(took, 0.5), P95: quantile(took, 0.95)}}, nil
+	return []Result{summary(fmt.Sprintf("flush of %d series", r.Series), took)}, nil
 }
 
 // flush stores one bucket and returns how long the store took.
-func (r *run) flush(ctx context.Context) (time.Duration, error) {
+func (r *run) flush(ctx context.Context) (time.Duration, error) { return r.commit(ctx, r.draft()) }
+
+// draft encodes the next bucket.
+func (r *run) draft() storage.Flush {
 	f := storage.Flush{Writer: writer, From: r.seq, To: r.seq + 1, Seq: r.seq + 1, Hour: r.now / hour}
 	for _, b := range r.set.bucket(r.now) {
 		f.Blocks = append(f.Blocks, storage.Block{Shard: b.shard, Data: b.data})
 	}
-	began := time.Now()
-	_, err := r.store.Commit(ctx, f)
 	r.seq++
 	r.now += r.Step
+	return f
+}
+
+func (r *run) commit(ctx context.Context, f storage.Flush) (time.Duration, error) {
+	began := time.Now()
+	_, err := r.store.Commit(ctx, f)
 	return time.Since(began), err
 }
 
@@ -104,6 +115,7 @@ func (r *run) hours(ctx context.Context) ([]Result, error) {
 	cpu := r.CPU()
 	began := time.Now()
 	first := r.now
+	var grown []Result // reads, while the store grew
 	for h := range r.Hours {
 		for end := r.now + hour; r.now < end; {
 			if _, err := r.flush(ctx); err != nil {
@@ -114,9 +126,24 @@ func (r *run) hours(ctx context.Context) ([]Result, error) {
 			return nil, err
 		}
 		r.Tell("hour %d of %d, after %s", h+1, r.Hours, time.Since(began).Round(time.Second))
-	}
-	if _, err := r.store.RollDays(ctx, r.now/day); err != nil {
-		return nil, err
+		if r.now%day != 0 {
+			continue
+		}
+		if _, err := r.store.RollDays(ctx, r.now/day); err != nil {
+			return nil, err
+		}
+		if d := (h + 1) / 24; (d == 1 || d == 7 || d == 30) && h+1 < r.Hours {
+			at := r.CPU()
+			list, err := r.reads(ctx, r.now-day)
+			if err != nil {
+				return nil, err
+			}
+			for _, one := range list {
+				one.Name += fmt.Sprintf(" with %d days stored", d)
+				grown = append(grown, one)
+			}
+			cpu += r.CPU() - at // reading is no part of what storing costs
+		}
 	}
 	used := r.CPU() - cpu
 	cost := Result{Name: "store, compact, roll up; making points and blocks with it", Ops: r.set.points,
@@ -127,7 +154,12 @@ func (r *run) hours(ctx context.Context) ([]Result, error) {
 		return nil, err
 	}
 	reads, err := r.reads(ctx, first)
-	return append(append(results, sizes...), reads...), err
+	if err == nil && r.Hours >= 24 && r.Mix.Timers == 0 {
+		var sums []Result
+		sums, err = r.sums(ctx)
+		reads = append(reads, sums...)
+	}
+	return slices.Concat(results, sizes, grown, reads), err
 }
 
 // sizes tells what each part takes of a ten-second point and of a value.
@@ -140,7 +172,19 @@ func (r *run) sizes(ctx context.Context, before storage.Sizes) (list []Result, e
 	for _, p := range before.Parts {
 		had[p.Name] = p.Bytes
 	}
-	for _, p := range append(z.Parts, storage.Size{Name: "all", Bytes: z.Total - before.Total}) {
+	all := storage.Size{Name: "all", Bytes: z.Total - before.Total}
+	if blocks, err := r.store.Blocks(ctx, 0, r.now/hour); err != nil {
+		return nil, err
+	} else if len(blocks) == 0 {
+		// What compaction has emptied on Postgres is dropped a minute later.
+		all.Name += " but emptied blocks"
+		for _, p := range z.Parts {
+			if p.Name == "flush_block" {
+				all.Bytes -= p.Bytes - had[p.Name]
+			}
+		}
+	}
+	for _, p := range append(z.Parts, all) {
 		n := p.Bytes - had[p.Name]
 		list = append(list, Result{Name: "size of " + p.Name, Ops: r.set.points, Bytes: n,
 			BytesPerPoint: float64(n) / float64(r.set.points), BytesPerValue: float64(n) / float64(r.set.distinct)})
@@ -178,7 +222,7 @@ func (r *run) reads(ctx context.Context, first int64) (list []Result, err error)
 			}
 			took, points = append(took, time.Since(began).Seconds()*1000), n
 		}
-		list = append(list, Result{Name: fmt.Sprintf("read one series, %s (%d points)", c.name, points), Ops: int64(c.tries), P50: quantile(took, 0.5), P95: quantile(took, 0.95)})
+		list = append(list, summary(fmt.Sprintf("read one series, %s (%d points)", c.name, points), took))
 	}
 	return list, nil
 }
@@ -190,22 +234,8 @@ func (r *run) read(ctx context.Context, id, from, step int64) (n int, err error)
 	} else {
 		req.IDs = []int64{id}
 	}
-	sel, err := r.store.Read(ctx, req)
-	if err != nil {
-		return 0, err
-	}
-	points := sel.Rollups
-	for _, c := range sel.Chunks {
-		if points, err = block.DecodeChunk(c.Data, c.Start, points); err != nil {
-			return 0, err
-		}
-	}
-	for _, b := range sel.Blocks {
-		if points, err = block.FindSeries(b.Data, id, points); err != nil {
-			return 0, err
-		}
-	}
-	return len(points), nil
+	points, err := r.points(ctx, req)
+	return len(points), err
 }
 
 func quantile(v []float64, q float64) float64 {

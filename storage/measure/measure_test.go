@@ -8,9 +8,9 @@ import (
 	"example.com/nexusctl/storage/migrate"
 )
 
-// TestRun measures a day of a few series, with points far apart, so that every
-// figure is there.
-func TestRun(t *testing.T) {
+// empty opens an empty SQLite store.
+func empty(t *testing.T) *storage.Store {
+	t.Helper()
 	dir := t.TempDir()
 	m, err := migrate.Open(t.Context(), "sqlite:nexus.db", dir, "")
 	if err != nil {
@@ -26,9 +26,36 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// TestBeside reads while flushes go on.
+func TestBeside(t *testing.T) {
+	list, err := Run(t.Context(), empty(t), Options{Mix: Realistic, Series: 2000, Flushes: 40, Beside: true, Step: 10 * second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(list) != 3 || list[0].Ops != 40 {
+		t.Fatalf("%+v", list)
+	}
+	for _, r := range list {
+		if r.P50 <= 0 || r.P99 < r.P50 || r.Ops == 0 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestRun measures two days of a few series, with points far apart, so that every
+// figure is there.
+func TestRun(t *testing.T) {
+	s := empty(t)
 	list, err := Run(t.Context(), s, Options{
-		Mix: Realistic, Series: 50, Hours: 24, Step: 10 * minute, CPU: func() float64 { return 0 }, Tell: func(string, ...any) {},
+		Mix: Realistic, Series: 50, Hours: 48, Step: 10 * minute, CPU: func() float64 { return 0 }, Tell: func(string, ...any) {},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -38,8 +65,20 @@ func TestRun(t *testing.T) {
 		name, _, _ := strings.Cut(r.Name, " (")
 		seen[name] = r
 	}
-	if r := seen["size of all"]; r.Ops != 50*24*6 || r.Bytes <= 0 || r.BytesPerValue >= r.BytesPerPoint {
+	if r := seen["size of all but emptied blocks"]; r.Ops != 50*48*6 || r.Bytes <= 0 || r.BytesPerValue >= r.BytesPerPoint {
 		t.Errorf("%+v", r)
+	}
+	if r := seen["sum of 50 series, the last 24 hours by the minute"]; r.Ops != sumTries || r.P50 <= 0 {
+		t.Errorf("%+v", list)
+	}
+	grown := 0
+	for _, r := range list {
+		if strings.HasSuffix(r.Name, " with 1 days stored") {
+			grown++
+		}
+	}
+	if grown != 2 {
+		t.Errorf("%d reads of a store of one day: %+v", grown, list)
 	}
 	if r := seen["read one series, the last 24 hours"]; !strings.Contains(r.Name, "(144 points)") || r.P50 <= 0 || r.P95 < r.P50 {
 		t.Errorf("%+v", list)

@@ -1,0 +1,171 @@
+package dialect
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Row is a row of an answer.
+type Row interface {
+	Scan(dest ...any) error
+}
+
+// Query is one statement that reads, and what takes its rows, one after the other.
+type Query struct {
+	SQL  string
+	Args []any
+	Take func(Row) error
+}
+
+// Snapshot reads what the store held at one moment.
+type Snapshot interface {
+	// Ask puts several queries at once, and has every answer taken, in their
+	// order. Last says that nothing is asked any more: on Postgres the transaction
+	// then ends in the same round trip.
+	Ask(ctx context.Context, last bool, queries ...Query) error
+}
+
+// Look runs f with a snapshot. A database over a network answers what is asked at
+// once in one round trip, which is most of what a small read takes.
+func (d *Database) Look(ctx context.Context, f func(Snapshot) error) error {
+	if d.pool != nil {
+		return lookPostgres(ctx, d.pool, f)
+	}
+	tx, err := d.Read.BeginTx(ctx, nil) // a deferred transaction of SQLite is a snapshot
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after a commit it does nothing
+	if err := f(InTx(d.Dialect, tx)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// InTx asks in a transaction that there is.
+func InTx(d *Dialect, tx *sql.Tx) Snapshot { return transaction{d, tx} }
+
+type transaction struct {
+	d  *Dialect
+	tx *sql.Tx
+}
+
+func (t transaction) Ask(ctx context.Context, _ bool, queries ...Query) error {
+	for _, q := range queries {
+		if err := t.one(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t transaction) one(ctx context.Context, q Query) error {
+	rows, err := t.tx.QueryContext(ctx, t.d.Bind(q.SQL), q.Args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := q.Take(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// beginSnapshot has what is asked planned once and not each time, for planning
+// takes longer than small reads do. A plan that was made while a partition was
+// empty must not read it from end to end when it is full.
+var beginSnapshot = []string{
+	"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+	"SET LOCAL plan_cache_mode = force_generic_plan",
+	"SET LOCAL enable_seqscan = off",
+}
+
+func lookPostgres(ctx context.Context, pool *pgxpool.Pool, f func(Snapshot) error) (err error) {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release() // one in a transaction is closed, and not given to others
+	p := &pipeline{conn: conn.Conn()}
+	if err := f(p); err != nil {
+		if p.begun && !p.ended {
+			_, undo := p.conn.Exec(ctx, "ROLLBACK")
+			err = errors.Join(err, undo)
+		}
+		return err
+	}
+	return p.end(ctx)
+}
+
+// pipeline sends what is asked at once as one batch: the first begins the
+// transaction, the last ends it.
+type pipeline struct {
+	conn         *pgx.Conn
+	begun, ended bool
+}
+
+func (p *pipeline) Ask(ctx context.Context, last bool, queries ...Query) (err error) {
+	var b pgx.Batch
+	if !p.begun {
+		for _, q := range beginSnapshot {
+			b.Queue(q)
+		}
+	}
+	for _, q := range queries {
+		b.Queue(q.SQL, q.Args...)
+	}
+	if last {
+		b.Queue("COMMIT")
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	answers := p.conn.SendBatch(ctx, &b)
+	defer func() { err = errors.Join(err, answers.Close()) }()
+	if !p.begun {
+		p.begun = true
+		for range beginSnapshot {
+			if _, err := answers.Exec(); err != nil {
+				return err
+			}
+		}
+	}
+	for _, q := range queries {
+		if err := takeRows(answers, q); err != nil {
+			return err
+		}
+	}
+	if last {
+		_, err = answers.Exec()
+		p.ended = err == nil
+	}
+	return err
+}
+
+func takeRows(answers pgx.BatchResults, q Query) error {
+	rows, err := answers.Query()
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := q.Take(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (p *pipeline) end(ctx context.Context) error {
+	if !p.begun || p.ended {
+		return nil
+	}
+	_, err := p.conn.Exec(ctx, "COMMIT")
+	return err
+}
