@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/gofrs/flock"
 	"github.com/google/uuid"
@@ -76,6 +79,32 @@ func Open(ctx context.Context, url, dataDir, password string) (*Migrator, error)
 	return m, nil
 }
 
+// VersionTable is where the migrations that are applied are listed.
+const VersionTable = "goose_db_version"
+
+var created = regexp.MustCompile(`(?mi)^CREATE TABLE (?:IF NOT EXISTS )?([a-z0-9_]+)`)
+
+// Tables names every table that a migration of the database makes, sorted. A
+// schema of Postgres can hold other tables than ours.
+func Tables(backend string) (names []string, err error) {
+	entries, err := fs.ReadDir(files, "sql/"+backend)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		text, err := fs.ReadFile(files, "sql/"+backend+"/"+e.Name())
+		if err != nil {
+			return nil, err
+		}
+		up, _, _ := strings.Cut(string(text), "-- +goose Down")
+		for _, m := range created.FindAllStringSubmatch(up, -1) {
+			names = append(names, m[1])
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
 // Close closes the connection.
 func (m *Migrator) Close() error { return m.db.Close() }
 
@@ -113,6 +142,12 @@ func (m *Migrator) Up(ctx context.Context) ([]Step, error) {
 		}
 		return done, m.identify(ctx)
 	})
+}
+
+// UpTo applies what is missing up to a version, and gives the store no identity:
+// whoever fills it brings one.
+func (m *Migrator) UpTo(ctx context.Context, version int64) ([]Step, error) {
+	return m.run(ctx, func() ([]*goose.MigrationResult, error) { return m.provider.UpTo(ctx, version) })
 }
 
 // identify gives the store its identity: a log belongs to one store, and one
