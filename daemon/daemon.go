@@ -20,6 +20,7 @@ import (
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/api"
+	"example.com/nexusctl/daemon/backup"
 	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/flush"
@@ -129,6 +130,11 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.closers.add("data directory", release)
+	if finished, err := backup.Finish(d.config.Server.DataDir); err != nil {
+		return err
+	} else if finished {
+		d.logger.Warn("a restore that was interrupted was brought to its end")
+	}
 	if err := d.openStore(ctx); err != nil {
 		return err
 	}

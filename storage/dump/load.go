@@ -40,6 +40,7 @@ type place interface {
 	settle(ctx context.Context) error
 	occupied(ctx context.Context) (bool, error)
 	swap(ctx context.Context, aside Aside) error
+	dropAside(ctx context.Context, name string) error
 	discard(ctx context.Context) error
 }
 
@@ -110,6 +111,23 @@ func (l *Loader) prepare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Check reads the rows of a part as a restore would, and puts them nowhere.
+func Check(p archive.Part, r io.Reader) error {
+	for _, c := range p.Columns {
+		if _, err := adapt(nil, c.Type); err != nil {
+			return nil // of a type that one database alone has: only that one can read it
+		}
+	}
+	rows, err := newTupleReader(r, p.Columns)
+	for err == nil {
+		_, err = rows.Next()
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", p.Name, err)
 }
 
 func backend(c Config) string {
@@ -196,6 +214,11 @@ func (l *Loader) open(ctx context.Context) error {
 
 // Swap puts the new store in its place, and the old one aside.
 func (l *Loader) Swap(ctx context.Context, aside Aside) error { return l.place.swap(ctx, aside) }
+
+// DropAside removes what a swap has put aside.
+func (l *Loader) DropAside(ctx context.Context, name string) error {
+	return l.place.dropAside(ctx, name)
+}
 
 // Discard removes the new store, unless it was swapped in.
 func (l *Loader) Discard(ctx context.Context) error { return l.place.discard(ctx) }

@@ -258,6 +258,11 @@ func (p *postgresPlace) move(ctx context.Context, schema, aside string, old, com
 	return nil
 }
 
+func (p *postgresPlace) dropAside(ctx context.Context, name string) error {
+	_, err := p.guard.ExecContext(ctx, "DROP SCHEMA IF EXISTS "+quoted(name)+" CASCADE")
+	return wrap(p.db, "drop the old store", err)
+}
+
 func (p *postgresPlace) close() error {
 	var errs []error
 	if p.new != nil {

@@ -311,3 +311,7 @@ func (p *sqlitePlace) discard(context.Context) error {
 	}
 	return errors.Join(p.close(), os.RemoveAll(p.dir))
 }
+
+func (p *sqlitePlace) dropAside(_ context.Context, name string) error {
+	return os.RemoveAll(filepath.Join(filepath.Dir(p.path), name))
+}
