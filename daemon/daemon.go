@@ -278,7 +278,7 @@ func (d *Daemon) openReads() error {
 		MaxLength: int(d.config.Query.MaxLength), MaxDepth: d.config.Query.MaxDepth,
 	}, d.component("query"))
 	d.openFollower()
-	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now).WithTiers(d.store, d.tiers).WithLead(d.elector.Lead)
+	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now).WithTiers(d.store, d.tiers).WithLead(d.elector.Lead, d.elector.Won())
 	list, err := objective.Compile(d.config.SLO)
 	if err != nil {
 		return err

@@ -42,11 +42,12 @@ type Elector struct {
 	asked time.Time
 
 	changes atomic.Uint64
+	won     chan struct{} // one token
 }
 
 // New returns an Elector that does not lead yet.
 func New(take func(ctx context.Context) (Seat, error), logger *slog.Logger, now func() time.Time) *Elector {
-	return &Elector{take: take, logger: logger, now: now}
+	return &Elector{take: take, logger: logger, now: now, won: make(chan struct{}, 1)}
 }
 
 // Alone returns the Elector of a store that has one daemon: it always leads.
@@ -67,6 +68,10 @@ func (e *Elector) Close() error {
 
 // Changes returns how often the lead was won or lost.
 func (e *Elector) Changes() uint64 { return e.changes.Load() }
+
+// Won wakes whoever waits for the lead; nil, which never does, where this daemon
+// is alone.
+func (e *Elector) Won() <-chan struct{} { return e.won }
 
 // Leading tells whether this daemon leads now.
 func (e *Elector) Leading() bool {
@@ -137,6 +142,10 @@ func (e *Elector) Ask(ctx context.Context) {
 		e.term, e.end = context.WithCancel(context.Background())
 		e.changes.Add(1)
 		e.logger.Info("this daemon leads: it does the periodic work")
+		select {
+		case e.won <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -40,6 +40,7 @@ type Maintainer struct {
 	now     func() time.Time
 	tiers   *tierKeeper // nil: none of that
 	lead    Lead
+	won     <-chan struct{} // wakes it when it may work; nil: never
 }
 
 // Lead runs work where this daemon is the one to do it, and tells whether it
@@ -57,9 +58,10 @@ func New(s Store, h Head, b Backlog, logger *slog.Logger, now func() time.Time) 
 	return &Maintainer{store: s, head: h, backlog: b, logger: logger, now: now, lead: always}
 }
 
-// WithLead has the maintainer work only where lead lets it.
-func (m *Maintainer) WithLead(lead Lead) *Maintainer {
-	m.lead = lead
+// WithLead has the maintainer work only where lead lets it, and at once when won
+// says that it does.
+func (m *Maintainer) WithLead(lead Lead, won <-chan struct{}) *Maintainer {
+	m.lead, m.won = lead, won
 	return m
 }
 
@@ -72,6 +74,7 @@ func (m *Maintainer) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-m.won:
 		case <-tick.C:
 		}
 	}
