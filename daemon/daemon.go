@@ -20,12 +20,15 @@ import (
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/api"
+	"example.com/nexusctl/daemon/backup"
 	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/flush"
+	"example.com/nexusctl/daemon/follow"
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/daemon/leader"
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/daemon/maint"
@@ -65,6 +68,8 @@ type Daemon struct {
 	gateway    *gateway.Gateway
 	http       *http.Server
 	maint      *maint.Maintainer
+	elector    *leader.Elector
+	follower   *follow.Follower
 	addr       net.Addr
 	started    time.Time
 	version    string
@@ -129,7 +134,15 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.closers.add("data directory", release)
+	if finished, err := backup.Finish(d.config.Server.DataDir); err != nil {
+		return err
+	} else if finished {
+		d.logger.Warn("a restore that was interrupted was brought to its end")
+	}
 	if err := d.openStore(ctx); err != nil {
+		return err
+	}
+	if err := d.takeSeat(ctx); err != nil {
 		return err
 	}
 	if err := d.openLog(); err != nil {
@@ -264,7 +277,8 @@ func (d *Daemon) openReads() error {
 		Timeout: time.Duration(d.config.Query.Timeout), MaxSamples: d.config.Query.MaxSamples,
 		MaxLength: int(d.config.Query.MaxLength), MaxDepth: d.config.Query.MaxDepth,
 	}, d.component("query"))
-	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now).WithTiers(d.store, d.tiers)
+	d.openFollower()
+	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now).WithTiers(d.store, d.tiers).WithLead(d.elector.Lead, d.elector.Won())
 	list, err := objective.Compile(d.config.SLO)
 	if err != nil {
 		return err
@@ -277,7 +291,7 @@ func (d *Daemon) openReads() error {
 // eventKeeper drops events when their time is over.
 func (d *Daemon) eventKeeper() *maint.EventKeeper {
 	return &maint.EventKeeper{
-		Store: d.store, Keep: func() time.Duration { return time.Duration(d.Config().Ingest.KeepEvents) }, Now: d.now, Logger: d.component("maint"),
+		Store: d.store, Keep: func() time.Duration { return time.Duration(d.Config().Ingest.KeepEvents) }, Now: d.now, Logger: d.component("maint"), Lead: d.elector.Lead,
 	}
 }
 
@@ -291,6 +305,7 @@ func (d *Daemon) runBackground() {
 	d.running, d.cancel = ctx, cancel
 	d.background.Go(func() { d.fail(d.lanes.Sequence(ctx)) })
 	d.background.Go(func() { d.fail(d.loop.Run(ctx)) })
+	d.runFleet(ctx)
 	d.background.Go(func() { d.maint.Run(ctx) })
 	d.background.Go(func() { d.eventKeeper().Run(ctx) })
 	d.background.Go(func() { d.watchBooks(ctx) })

@@ -31,6 +31,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 	d.cancel()
 	d.lanes.Close()
 	d.background.Wait()
+	stage("leave the store", func() error { return d.leave(ctx) })
 	stage("checkpoint", d.lastCheckpoint)
 	stage("close", func() error { return d.closers.close(d.logger) })
 	return errors.Join(errs...)

@@ -52,6 +52,8 @@ type Writer struct {
 	Seq       uint64 // its last generation
 	Counts    Counts
 	UpdatedAt time.Time
+	Watermark int64 // up to when its samples without a time are stored, Unix milliseconds; 0 for unknown
+	Left      bool  // its daemon has ended as it should
 }
 
 // Block is one shard's share of a flush, as package block encodes it.
@@ -69,6 +71,7 @@ type Flush struct {
 	Blocks   []Block
 	Events   []Event
 	Counts   Counts
+	Until    int64   // the Writer's Watermark once this is stored
 	Named    []Named // since the writer's last flush
 }
 
@@ -112,17 +115,17 @@ func (s *Store) eachWriter(ctx context.Context, tx *sql.Tx, f func(Writer), wher
 	return s.each(ctx, tx, func(rows *sql.Rows) error {
 		var w Writer
 		var counts []byte
-		var at int64
-		if err := rows.Scan(&w.ID, &w.Position, &w.Seq, &counts, &at); err != nil {
+		var at, left int64
+		if err := rows.Scan(&w.ID, &w.Position, &w.Seq, &counts, &at, &w.Watermark, &left); err != nil {
 			return err
 		}
-		w.UpdatedAt = time.UnixMilli(at)
+		w.UpdatedAt, w.Left = time.UnixMilli(at), left > 0
 		if err := json.Unmarshal(counts, &w.Counts); err != nil {
 			return fmt.Errorf("counts of writer %s: %w", w.ID, err)
 		}
 		f(w)
 		return nil
-	}, "SELECT writer, position, seq, counts, updated_at FROM writer_position"+where, args...)
+	}, "SELECT writer, position, seq, counts, updated_at, watermark, left_at FROM writer_position"+where, args...)
 }
 
 // Commit stores the blocks and moves the writer's position, in one
@@ -202,11 +205,11 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	query := "UPDATE writer_position SET position = $2, seq = $3, counts = $4, updated_at = $5 WHERE writer = $1 AND position = $6"
-	args := []any{f.Writer, int64(f.To), int64(f.Seq), string(counts), time.Now().UnixMilli(), int64(f.From)}
+	query := "UPDATE writer_position SET position = $2, seq = $3, counts = $4, updated_at = $5, watermark = $6, left_at = 0 WHERE writer = $1 AND position = $7"
+	args := []any{f.Writer, int64(f.To), int64(f.Seq), string(counts), time.Now().UnixMilli(), f.Until, int64(f.From)}
 	if !found {
-		query = "INSERT INTO writer_position (writer, position, seq, counts, updated_at) VALUES ($1, $2, $3, $4, $5)"
-		args = args[:5]
+		query = "INSERT INTO writer_position (writer, position, seq, counts, updated_at, watermark) VALUES ($1, $2, $3, $4, $5, $6)"
+		args = args[:6]
 	}
 	res, err := tx.ExecContext(ctx, s.db.Bind(query), args...)
 	if err != nil {

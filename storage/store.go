@@ -50,6 +50,7 @@ type Store struct {
 	id      string
 	timeout time.Duration
 	files   *chunkFiles // SQLite's files of chunks; nil on Postgres
+	seat    dialect.Config
 
 	// work keeps the periodic jobs of this process from one another. Those of
 	// other processes are kept apart by the database: Postgres has locks, and an
@@ -78,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, timeout: o.Timeout}
+	s := &Store{db: db, timeout: o.Timeout, seat: dialect.Config{URL: o.URL, DataDir: o.DataDir, Password: o.Password, MaxConns: 1, Logger: o.Logger}}
 	if db.Name == dialect.SQLite {
 		s.files = newChunkFiles(db.Path)
 	}

@@ -56,6 +56,8 @@ func newApp(stdin io.Reader, stdout, stderr io.Writer) *cli.App {
 			loadgenCommand(),
 			benchCommand(),
 			tortureCommand(),
+			backupCommand(),
+			restoreCommand(),
 			migrateCommand(),
 			storageCommand(),
 			logCommand(),

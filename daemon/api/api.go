@@ -41,7 +41,8 @@ type Options struct {
 	// its route, "" for none, and whether it only watches the daemon.
 	Observe func(route, method string, status int, took time.Duration, probe bool)
 	Ready   func(context.Context) []api.Reason // empty: ready
-	Metrics http.Handler                       // the daemon's own exposition
+	Fleet   func() (role string, silent []string)
+	Metrics http.Handler // the daemon's own exposition
 	Limits  protocol.Limits
 	MaxBody int64 // bytes
 	Logger  *slog.Logger

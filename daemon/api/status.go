@@ -15,11 +15,16 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request) {
 // ready says whether the daemon can take and keep data, and why not.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	reasons := s.opts.Ready(r.Context())
+	status := api.Status{Status: "ready", Version: s.opts.Version, Reasons: reasons}
+	if s.opts.Fleet != nil {
+		status.Role, status.Silent = s.opts.Fleet()
+	}
 	if len(reasons) == 0 {
-		s.answer(w, r, http.StatusOK, api.Status{Status: "ready", Version: s.opts.Version})
+		s.answer(w, r, http.StatusOK, status)
 		return
 	}
-	s.answer(w, r, http.StatusServiceUnavailable, api.Status{Status: "not_ready", Version: s.opts.Version, Reasons: reasons})
+	status.Status = "not_ready"
+	s.answer(w, r, http.StatusServiceUnavailable, status)
 }
 
 // overview answers with everything that `nexusctl top` shows.

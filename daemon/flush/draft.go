@@ -247,7 +247,7 @@ func (d *draft) flush() storage.Flush { return d.with(d.shards) }
 // with is the draft with no other blocks than those of the shards.
 func (d *draft) with(shards []*shard) storage.Flush {
 	const hour = 3_600_000
-	f := storage.Flush{Writer: d.writer, From: d.from, To: d.g.To, Seq: d.g.Number, Hour: d.g.Bucket / hour, Counts: d.counts(), Named: d.named}
+	f := storage.Flush{Writer: d.writer, From: d.from, To: d.g.To, Seq: d.g.Number, Hour: d.g.Bucket / hour, Counts: d.counts(), Until: d.g.Next.Bucket, Named: d.named}
 	for _, s := range shards {
 		if s.data != nil {
 			f.Blocks = append(f.Blocks, storage.Block{Shard: s.number, Data: s.data})

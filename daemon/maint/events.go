@@ -17,6 +17,7 @@ type EventKeeper struct {
 	Keep   func() time.Duration
 	Now    func() time.Time
 	Logger *slog.Logger
+	Lead   Lead // nil: always
 }
 
 const (
@@ -28,10 +29,16 @@ const (
 func (k *EventKeeper) Run(ctx context.Context) {
 	tick := time.NewTicker(dropEvery)
 	defer tick.Stop()
+	lead := k.Lead
+	if lead == nil {
+		lead = always
+	}
 	for {
-		if err := k.Drop(ctx); err != nil && ctx.Err() == nil {
-			k.Logger.Warn("old events were not dropped; it will be tried again", "error", err)
-		}
+		lead(ctx, func(ctx context.Context) {
+			if err := k.Drop(ctx); err != nil && ctx.Err() == nil {
+				k.Logger.Warn("old events were not dropped; it will be tried again", "error", err)
+			}
+		})
 		select {
 		case <-ctx.Done():
 			return

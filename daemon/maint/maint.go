@@ -39,11 +39,30 @@ type Maintainer struct {
 	logger  *slog.Logger
 	now     func() time.Time
 	tiers   *tierKeeper // nil: none of that
+	lead    Lead
+	won     <-chan struct{} // wakes it when it may work; nil: never
+}
+
+// Lead runs work where this daemon is the one to do it, and tells whether it
+// is: leader.Elector. The work's context ends with the lead.
+type Lead func(ctx context.Context, work func(ctx context.Context)) bool
+
+// always is the Lead of a store with one daemon.
+func always(ctx context.Context, work func(ctx context.Context)) bool {
+	work(ctx)
+	return true
 }
 
 // New returns a Maintainer that has done nothing yet.
 func New(s Store, h Head, b Backlog, logger *slog.Logger, now func() time.Time) *Maintainer {
-	return &Maintainer{store: s, head: h, backlog: b, logger: logger, now: now}
+	return &Maintainer{store: s, head: h, backlog: b, logger: logger, now: now, lead: always}
+}
+
+// WithLead has the maintainer work only where lead lets it, and at once when won
+// says that it does.
+func (m *Maintainer) WithLead(lead Lead, won <-chan struct{}) *Maintainer {
+	m.lead, m.won = lead, won
+	return m
 }
 
 // Run works until ctx ends. A job that fails is logged and tried again.
@@ -51,16 +70,21 @@ func (m *Maintainer) Run(ctx context.Context) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		if err := m.Compact(ctx); err != nil && ctx.Err() == nil {
-			m.logger.Warn("compaction failed; it will be tried again", "error", err)
-		}
-		m.keepTiers(ctx)
+		m.lead(ctx, m.work)
 		select {
 		case <-ctx.Done():
 			return
+		case <-m.won:
 		case <-tick.C:
 		}
 	}
+}
+
+func (m *Maintainer) work(ctx context.Context) {
+	if err := m.Compact(ctx); err != nil && ctx.Err() == nil {
+		m.logger.Warn("compaction failed; it will be tried again", "error", err)
+	}
+	m.keepTiers(ctx)
 }
 
 // Compact turns the blocks of every hour that is over into chunks.

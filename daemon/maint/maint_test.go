@@ -137,3 +137,32 @@ func TestRunEndsQuietly(t *testing.T) {
 		t.Errorf("%d compactions, said: %s", len(r.compacted), out.String())
 	}
 }
+
+// TestFollowersRest works only where it is let, at once when it wins the lead.
+func TestFollowersRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, won, leads := &recorder{}, make(chan struct{}, 1), false
+		lead := func(ctx context.Context, work func(context.Context)) bool {
+			if leads {
+				work(ctx)
+			}
+			return leads
+		}
+		m := New(r, r, backlog{}, slog.New(slog.DiscardHandler), time.Now).WithLead(lead, won)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { m.Run(ctx); close(done) }()
+		time.Sleep(2*every + every/2)
+		if len(r.compacted) != 0 || len(r.dropped) != 0 {
+			t.Errorf("a follower compacted %d times", len(r.compacted))
+		}
+		leads = true
+		won <- struct{}{}
+		synctest.Wait()
+		if len(r.compacted) != 1 {
+			t.Errorf("who has won compacted %d times", len(r.compacted))
+		}
+		cancel()
+		<-done
+	})
+}

@@ -168,9 +168,15 @@ func (c *Checkpoints) Remove(position uint64) error {
 	return nil
 }
 
-func (c *Checkpoints) path(position uint64) string {
-	return filepath.Join(c.dir, fmt.Sprintf("%s%020d", checkpointPrefix, position))
+func (c *Checkpoints) path(position uint64) string { return filepath.Join(c.dir, c.Name(position)) }
+
+// Name returns the name of the file of the checkpoint at the position.
+func (c *Checkpoints) Name(position uint64) string {
+	return fmt.Sprintf("%s%020d", checkpointPrefix, position)
 }
+
+// Path returns where that file is.
+func (c *Checkpoints) Path(position uint64) string { return c.path(position) }
 
 // setAside gives a checkpoint a name under which nobody looks for it.
 func (c *Checkpoints) setAside(position uint64) error {

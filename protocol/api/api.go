@@ -55,6 +55,12 @@ type Status struct {
 	Status  string   `json:"status"`
 	Version string   `json:"version"`
 	Reasons []Reason `json:"reasons,omitempty"`
+	// Role is "leader" of the daemon that does the store's periodic work, and
+	// "follower" of the others.
+	Role string `json:"role,omitempty"`
+	// Silent are the other daemons of the store that have stored nothing for a
+	// minute, by their log's UUID.
+	Silent []string `json:"silent,omitempty"`
 }
 
 // Reason says why the daemon is not ready: a fixed code, and words.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -26,6 +27,56 @@ func RemoveFile(path string) error {
 		}
 	}
 	return nil
+}
+
+// aside ends the names of files that were taken out of the way.
+const aside = ".aside"
+
+// SetAside takes an SQLite database and its journal out of the way. One that is
+// not there is out of it already.
+func SetAside(path string) error {
+	for _, suffix := range []string{"-shm", "-wal", ""} { // the database last: it tells of the others
+		if err := os.Rename(path+suffix, path+suffix+aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// AsideFiles lists the files beside a database that were taken out of the way,
+// by the names they had, those of journals without their ending.
+func AsideFiles(database string) (paths []string, err error) {
+	found, err := filepath.Glob(filepath.Join(glob(filepath.Dir(database)), "*-????-??-??.db*"+aside))
+	for _, f := range found {
+		f = strings.TrimSuffix(f, aside)
+		f = strings.TrimSuffix(strings.TrimSuffix(f, "-wal"), "-shm")
+		if len(paths) == 0 || paths[len(paths)-1] != f {
+			paths = append(paths, f)
+		}
+	}
+	return paths, err
+}
+
+var escapeGlob = strings.NewReplacer("*", "\\*", "?", "\\?", "[", "\\[", "\\", "\\\\")
+
+// glob writes a path as a pattern that matches it alone.
+func glob(path string) string { return escapeGlob.Replace(path) }
+
+// Settle brings a file back that was taken out of the way, or removes it.
+func Settle(path string, back bool) error {
+	for _, suffix := range []string{"-shm", "-wal", ""} {
+		old := path + suffix + aside
+		var err error
+		if back {
+			err = os.Rename(old, path+suffix)
+		} else {
+			err = os.Remove(old)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 // MakeDir makes the directory of a database, and those above it that are

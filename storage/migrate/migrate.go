@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/gofrs/flock"
 	"github.com/google/uuid"
@@ -70,10 +73,39 @@ func Open(ctx context.Context, url, dataDir, password string) (*Migrator, error)
 	if err == nil {
 		m.provider, err = goose.NewProvider(kind, db.Write, sub, options...)
 	}
+	if err == nil {
+		err = m.settleFiles(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare migrations: %w", err), db.Close())
 	}
 	return m, nil
+}
+
+// VersionTable is where the migrations that are applied are listed.
+const VersionTable = "goose_db_version"
+
+var created = regexp.MustCompile(`(?mi)^CREATE TABLE (?:IF NOT EXISTS )?([a-z0-9_]+)`)
+
+// Tables names every table that a migration of the database makes, sorted. A
+// schema of Postgres can hold other tables than ours.
+func Tables(backend string) (names []string, err error) {
+	entries, err := fs.ReadDir(files, "sql/"+backend)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		text, err := fs.ReadFile(files, "sql/"+backend+"/"+e.Name())
+		if err != nil {
+			return nil, err
+		}
+		up, _, _ := strings.Cut(string(text), "-- +goose Down")
+		for _, m := range created.FindAllStringSubmatch(up, -1) {
+			names = append(names, m[1])
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // Close closes the connection.
@@ -115,6 +147,12 @@ func (m *Migrator) Up(ctx context.Context) ([]Step, error) {
 	})
 }
 
+// UpTo applies what is missing up to a version, and gives the store no identity:
+// whoever fills it brings one.
+func (m *Migrator) UpTo(ctx context.Context, version int64) ([]Step, error) {
+	return m.run(ctx, func() ([]*goose.MigrationResult, error) { return m.provider.UpTo(ctx, version) })
+}
+
 // identify gives the store its identity: a log belongs to one store, and one
 // that was emptied and made anew is another. Of two runners that come here
 // together one must find what the other did, or the store would have two.
@@ -140,10 +178,11 @@ func (m *Migrator) identify(ctx context.Context) error {
 // Down takes back the newest applied migration.
 func (m *Migrator) Down(ctx context.Context) ([]Step, error) {
 	return m.run(ctx, func() ([]*goose.MigrationResult, error) {
-		if err := m.removeFiles(ctx, false); err != nil {
+		if err := m.setFilesAside(ctx, false); err != nil {
 			return nil, err
 		}
 		r, err := m.provider.Down(ctx)
+		err = errors.Join(err, m.settle(context.WithoutCancel(ctx)))
 		if r == nil {
 			return nil, err
 		}
@@ -154,10 +193,11 @@ func (m *Migrator) Down(ctx context.Context) ([]Step, error) {
 // DownToNothing takes back every migration: all data goes.
 func (m *Migrator) DownToNothing(ctx context.Context) ([]Step, error) {
 	return m.run(ctx, func() ([]*goose.MigrationResult, error) {
-		if err := m.removeFiles(ctx, true); err != nil {
+		if err := m.setFilesAside(ctx, true); err != nil {
 			return nil, err
 		}
-		return m.provider.DownTo(ctx, 0)
+		done, err := m.provider.DownTo(ctx, 0)
+		return done, errors.Join(err, m.settle(context.WithoutCancel(ctx)))
 	})
 }
 
@@ -199,9 +239,11 @@ func (m *Migrator) run(ctx context.Context, f func() ([]*goose.MigrationResult, 
 // tiersVersion is the migration that brought further kinds of chunk files.
 const tiersVersion = 2
 
-// removeFiles removes the files of chunks that belong to the newest migration,
-// or to all, and that the database lists; no other file.
-func (m *Migrator) removeFiles(ctx context.Context, all bool) error {
+// setFilesAside takes the files of chunks that belong to the newest migration,
+// or to all, and that the database lists, out of the way; no other file. They go
+// for good, or come back, once it is known whether the migration was taken
+// back: the file system and the database have no transaction in common.
+func (m *Migrator) setFilesAside(ctx context.Context, all bool) error {
 	if m.db.Name != dialect.SQLite {
 		return nil
 	}
@@ -229,11 +271,76 @@ func (m *Migrator) removeFiles(ctx context.Context, all bool) error {
 		if err := rows.Scan(&kind, &day); err != nil {
 			return err
 		}
-		if err := dialect.RemoveFile(dialect.ChunkFile(m.db.Path, kind, day)); err != nil {
+		if err := dialect.SetAside(dialect.ChunkFile(m.db.Path, kind, day)); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
+}
+
+// settleFiles settles what a runner left that was killed. Where another one is
+// at work, that is its business.
+func (m *Migrator) settleFiles(ctx context.Context) error {
+	if m.lock == nil {
+		return nil
+	}
+	if left, err := dialect.AsideFiles(m.db.Path); err != nil || len(left) == 0 {
+		return err
+	}
+	held, err := m.lock.TryLock()
+	if err != nil || !held {
+		return err
+	}
+	defer m.lock.Unlock()
+	return m.settle(ctx)
+}
+
+// settle brings the files back that the database lists still, and removes the
+// others.
+func (m *Migrator) settle(ctx context.Context) error {
+	if m.lock == nil {
+		return nil
+	}
+	left, err := dialect.AsideFiles(m.db.Path)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	listed, err := m.listedFiles(ctx)
+	if err != nil {
+		return fmt.Errorf("settle the files of chunks: %w", err)
+	}
+	for _, path := range left {
+		if err := dialect.Settle(path, listed[path]); err != nil {
+			return fmt.Errorf("settle the files of chunks: %w", err)
+		}
+	}
+	return nil
+}
+
+func (m *Migrator) listedFiles(ctx context.Context) (map[string]bool, error) {
+	listed := map[string]bool{}
+	v, err := m.provider.GetDBVersion(ctx)
+	if err != nil || v == 0 {
+		return listed, err
+	}
+	query := "SELECT kind, day FROM chunk_file"
+	if v < tiersVersion {
+		query = "SELECT 'chunks', day FROM chunk_file"
+	}
+	rows, err := m.db.Write.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var kind string
+		var day int64
+		if err := rows.Scan(&kind, &day); err != nil {
+			return nil, err
+		}
+		listed[dialect.ChunkFile(m.db.Path, kind, day)] = true
+	}
+	return listed, rows.Err()
 }
 
 func (m *Migrator) wrap(what string, err error) error {
