@@ -42,6 +42,8 @@ bench: ## benchmarks of every package
 soak: ## long load with the ledger compared at its end
 	NEXUS_KILLS=20 go test -count 1 -timeout 60m -v -run 'Kill|Store|Compaction' ./daemon/e2e
 	NEXUS_FUSE_CUTS=100 go test -count 1 -timeout 30m -v -run 'PowerCuts|LyingDisk' ./daemon/e2e
+	NEXUS_SLOW_STORE=60s NEXUS_SLOPE=10m NEXUS_IDLE=10000 NEXUS_SENDERS=10000 go test -count 1 -timeout 60m -v -run 'SlowStore|ResidentSlope|IdleConnections|ManySenders' ./daemon/e2e
+	NEXUS_WRITERS=10000 go test -race -count 1 -timeout 15m -v ./daemon/crowd
 	NEXUS_POWER_CUTS=10000 NEXUS_BIT_FLIPS=10000 go test -count 1 -timeout 60m ./daemon/wal ./daemon/replay
 
 console: build ## the web console in a real browser: errors, requests, accessibility, pictures

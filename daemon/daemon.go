@@ -37,6 +37,7 @@ import (
 	"example.com/nexusctl/daemon/telemetry"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/unicodename"
 	"example.com/nexusctl/storage"
 )
 
@@ -264,6 +265,9 @@ func limits(c *config.Config) protocol.Limits {
 	l.MaxLine, l.Future = int(c.Ingest.MaxLine), c.Ingest.Future.Milliseconds()
 	l.Past = min(c.Ingest.Past, c.Storage.Retention1h).Milliseconds()
 	l.AbsoluteGauges = c.Ingest.Dialect == "dogstatsd"
+	if c.Ingest.Names == "unicode" {
+		l.Names = unicodename.Rules{}
+	}
 	return l
 }
 

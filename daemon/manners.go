@@ -12,6 +12,8 @@ func (d *Daemon) manners() []telemetry.Measure {
 	const ignored = "Parts of lines that mean nothing and were ignored, by kind."
 	what := func(kind string) telemetry.Label { return telemetry.Label{Name: "kind", Value: kind} }
 	list := []telemetry.Measure{
+		telemetry.Counter("nexus_imprecise_values_total", "Values beyond 2^53, of which the nearest that a float64 holds is kept.", func() float64 { return float64(d.lanes.Stats().Imprecise.Load()) }),
+		telemetry.Counter("nexus_mixed_script_names_total", "Series first seen whose name mixes scripts, so that it can look like another.", func() float64 { return float64(d.lanes.Stats().Mixed.Load()) }),
 		telemetry.Counter("nexus_shared_jobs_total", "Chunks, datagrams and requests that went into the log record of the one before them.", func() float64 { return float64(d.lanes.Stats().Shared.Load()) }),
 		telemetry.Counter("nexus_ignored_total", ignored, func() float64 { return float64(d.lanes.Stats().Sections.Load()) }, what("section")),
 		telemetry.Counter("nexus_ignored_total", ignored, func() float64 { return float64(d.lanes.Stats().Rates.Load()) }, what("rate")),

@@ -16,6 +16,10 @@ type Decimal struct {
 // MaxScale is the most digits behind the point that a Decimal has.
 const MaxScale = 6
 
+// Exact is the magnitude up to which a float64 holds every whole number. A number
+// beyond it is kept as the nearest that there is.
+const Exact = 1 << 53
+
 // Float64 returns the float64 nearest to the number.
 func (d Decimal) Float64() float64 { return float64(d.Mantissa) / pow10[d.Scale&7] }
 

@@ -14,7 +14,7 @@ func (p *Parser) jsonName(s *scanner) (ok bool) {
 	at := s.i + 1
 	name, ok := s.str()
 	if ok {
-		s.noteElement(p.setName(name, nameLen(name), at))
+		s.noteElement(p.setName(name, p.nameLen(name), at))
 	}
 	p.fields.nameEnd = s.i
 	return ok

@@ -1,5 +1,7 @@
 package protocol
 
+import "unicode/utf8"
+
 const (
 	nameStart = 1 << iota // may begin a name
 	nameRest              // may follow in one
@@ -30,6 +32,33 @@ func nameLen(b []byte) int {
 		}
 	}
 	return len(b)
+}
+
+// nameLen is nameLen, with what is legal beyond ASCII. Of a name that is not
+// written the one legal way nothing is.
+func (p *Parser) nameLen(b []byte) int {
+	n := nameLen(b)
+	if n == len(b) || b[n] < utf8.RuneSelf || p.limits.Names == nil {
+		return n
+	}
+	for n < len(b) {
+		if b[n] < utf8.RuneSelf {
+			if nameBytes[b[n]] == 0 {
+				break
+			}
+			n++
+			continue
+		}
+		r, size := utf8.DecodeRune(b[n:])
+		if r == utf8.RuneError && size == 1 || !p.limits.Names.Rune(r, n == 0) {
+			break
+		}
+		n += size
+	}
+	if !p.limits.Names.Normal(b[:n]) {
+		return 0
+	}
+	return n
 }
 
 // setName judges the name and keeps it. legal is its nameLen, at where it stands

@@ -144,8 +144,18 @@ type Limits struct {
 	Past, Future int64
 	// AbsoluteGauges takes signed gauge values as absolute, as DogStatsD does.
 	AbsoluteGauges bool
+	// Names judges the characters of names beyond ASCII; nil allows none.
+	Names NameRules
 	// ReservedPrefix is refused as the start of a name; empty refuses none.
 	ReservedPrefix string
+}
+
+// NameRules say which names beyond ASCII are legal; package unicodename has them.
+type NameRules interface {
+	// Rune reports a character beyond ASCII that may stand in a name, or begin one.
+	Rune(r rune, first bool) bool
+	// Normal reports a name that is written the one way that is legal.
+	Normal(name []byte) bool
 }
 
 // ReservedPrefix begins the names of the daemon's own signals.

@@ -47,7 +47,7 @@ func (p *Parser) head(line []byte) (values int, f fault) {
 		return 0, fault{reason: Syntax}
 	}
 	name := line[:colon]
-	n := nameLen(name)
+	n := p.nameLen(name)
 	if n < len(name) {
 		switch {
 		case bytes.IndexByte(name, '|') >= 0:

@@ -48,6 +48,9 @@ func promQuery(ctx context.Context, c *cli.Context, h *client.HTTP) (answer, err
 	if err != nil {
 		return answer{}, err
 	}
+	for _, note := range data.Notes { // beside the answer, so that its formats stay as they are
+		_, _ = fmt.Fprintln(c.App.ErrWriter, "note:", printable(note))
+	}
 	t, err := resultTable(data)
 	return answer{data: data, table: t}, err
 }

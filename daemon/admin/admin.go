@@ -98,6 +98,7 @@ func routes(d Daemon) http.Handler {
 	mux.HandleFunc("POST "+api.AdminReplay, settling(d.ReplayDeadLetters))
 	mux.HandleFunc("POST "+api.AdminDrop, settling(d.DropDeadLetters))
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/mutex", mutexProfile)
 	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)

@@ -55,6 +55,63 @@ func TestSplitPoints(t *testing.T) {
 	lasts(map[string]float64{"s.text": float64(runs) * 8, "s.json": float64(runs) * 2})(t, s, "")
 }
 
+// TestSessionSplitPoints cuts an acked session in two at every byte, and into single
+// bytes: the answers and what is kept are the same, however the reads fall.
+func TestSessionSplitPoints(t *testing.T) {
+	s := start(t)
+	before := s.ledger()
+	batch := func(seq uint64, lines string) string {
+		head := protocol.AppendBatchHead(nil, protocol.BatchHead{Seq: seq, Bytes: len(lines), CRC: protocol.Checksum([]byte(lines))})
+		return string(head) + lines
+	}
+	const answers = "ACK 1 accepted=2 rejected=1\nACK 2 accepted=1 rejected=0\n"
+	runs := uint64(0)
+	send := func(pieces func(stream string) []string) {
+		t.Helper()
+		runs++
+		// A name of one length, so that a place is the same in every run.
+		stream := fmt.Sprintf("HELLO nexus/1 producer=split-%06d epoch=1\n", runs) +
+			batch(1, "split.a:1|c\nbad\n{\"name\":\"split.b\",\"value\":2,\"type\":\"c\"}\n") + batch(1, "split.a:1|c\n") + batch(2, "split.a:3|c")
+		c := dial(t, s)
+		for _, p := range pieces(stream) {
+			write(t, c, p)
+			time.Sleep(300 * time.Microsecond)
+		}
+		_ = c.CloseWrite()
+		said := closed(t, c)
+		hello, rest, _ := strings.Cut(said, "\n")
+		if joined := acks(rest); !strings.HasPrefix(hello, "OK writer=") || joined != acks(answers) {
+			t.Fatalf("run %d: told %q", runs, said)
+		}
+	}
+	whole := func(stream string) []string { return []string{stream} }
+	send(whole)
+	size := 0
+	send(func(stream string) []string { size = len(stream); return strings.Split(stream, "") })
+	for at := 1; at < size; at++ {
+		send(func(stream string) []string { return []string{stream[:at], stream[at:]} })
+	}
+	s.comes(t, before, verdict{3 * runs, rejected("syntax", int(runs))})
+	lasts(map[string]float64{"split.a": float64(runs) * 4, "split.b": float64(runs) * 2})(t, s, "")
+	if l := s.ledger(); l.Duplicates-before.Duplicates != runs {
+		t.Errorf("%d duplicates, want %d", l.Duplicates-before.Duplicates, runs)
+	}
+}
+
+// acks adds up what acknowledgements say: they are cumulative, and how many there
+// are depends on how the batches come.
+func acks(lines string) string {
+	var last, accepted, rejected int
+	for line := range strings.Lines(lines) {
+		var seq, a, r int
+		if n, err := fmt.Sscanf(line, "ACK %d accepted=%d rejected=%d\n", &seq, &a, &r); n != 3 || err != nil {
+			return lines
+		}
+		last, accepted, rejected = max(last, seq), accepted+a, rejected+r
+	}
+	return fmt.Sprint(last, accepted, rejected)
+}
+
 // unit is one metric in both languages.
 type unit struct {
 	text, json string

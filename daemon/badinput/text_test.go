@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,7 +72,7 @@ func textRows() map[string]row {
 		"T08": {"a:NaN|g\na:+Inf|g\na:-inf|c\na:nan|ms\na:Infinity|d\n", verdict{0, rejected("non_finite", 5)}, nil},
 		"T10": {"a$:1e-400|g\n", verdict{accepted: 1}, lasts(map[string]float64{"a": 0})},
 		"T11": {"a:0x1p4|c\na:1_000|c\na:0b1|c\na:１|c\na: 1|c\na:1 |c\n", verdict{0, rejected("number", 6)}, nil},
-		"T13": {"a$:9223372036854775808|c\n", verdict{accepted: 1}, lasts(map[string]float64{"a": 9223372036854775808})},
+		"T13": {"a$:9223372036854775808|c\na$:1|c\na$:-9223372036854775808|c\n", verdict{accepted: 3}, lasts(map[string]float64{"a": 1})}, // compensated; flagged: see TestTextConnections
 		"T14": {"a$:9007199254740992|c\na$:1|c\na$:1|c\n", verdict{accepted: 3}, lasts(map[string]float64{"a": 9007199254740994})},
 		"T16": {"a:-5|ms\nh$:-1|h\nd$:-1|d\n", verdict{2, rejected("negative_duration", 1)}, nil},
 		"T17": {"g$:+5|g\nh$:-5|g\nh$:+2|g\n", verdict{accepted: 3}, lasts(map[string]float64{"g": 5, "h": -3})},
@@ -143,6 +144,14 @@ func TestTextConnections(t *testing.T) {
 		if n := s.counter(t, "nexus_blank_lines_total"); n != 1_000_000 {
 			t.Errorf("%v blank lines are counted", n)
 		}
+		s.blankFlood(t)
+	})
+	t.Run("T13", func(t *testing.T) {
+		before := s.counter(t, "nexus_imprecise_values_total")
+		pour(t, "tcp", s.addr, "a.t13:1|c\na.t13:9007199254740992|c\na.t13:123456789|c\n") // exact
+		pour(t, "tcp", s.addr, "a.t13:9007199254740995|c\na.t13:-9223372036854775808|c\n"+ // on the way of known spellings
+			`{"name":"b.t13","values":[1,1e17]}`+"\nc.t13:1:9223372036854775808|g|@0.5|T1\n") // and on the other one; the last is too old
+		eventually(t, "three values are flagged", func() bool { return s.counter(t, "nexus_imprecise_values_total") == before+3 })
 	})
 	t.Run("T04", func(t *testing.T) {
 		before := s.ledger()
@@ -161,6 +170,61 @@ func TestTextConnections(t *testing.T) {
 	})
 	t.Run("T28", func(t *testing.T) { s.endless(t) })
 	t.Run("T46", func(t *testing.T) { s.strangers(t) })
+}
+
+// blankFlood has connections send nothing but blank lines: what that costs is
+// theirs. Each has two chunks with its lane at the most, so a neighbour waits for
+// those and not for the flood.
+func (s *system) blankFlood(t *testing.T) {
+	stop := make(chan struct{})
+	var flood sync.WaitGroup
+	blanks := []byte(long("\n", 64<<10))
+	for range 8 {
+		c := dial(t, s)
+		flood.Go(func() {
+			defer c.Close()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					if _, err := c.Write(blanks); err != nil {
+						return
+					}
+				}
+			}
+		})
+	}
+	before := s.counter(t, "nexus_blank_lines_total")
+	eventually(t, "the flood is on", func() bool { return s.counter(t, "nexus_blank_lines_total") > before+10*float64(len(blanks)) })
+	l := s.ledger()
+	neighbour := dial(t, s)
+	for n := range 20 {
+		began := time.Now()
+		write(t, neighbour, "neighbour.t01:1|c\n")
+		s.comes(t, l, verdict{accepted: uint64(n) + 1})
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("line %d of a neighbour took %v", n, took)
+		}
+	}
+	close(stop)
+	flood.Wait()
+}
+
+// TestUnicodeNames has T31 where names beyond ASCII are configured.
+func TestUnicodeNames(t *testing.T) {
+	s := start(t, "ingest.names", "unicode")
+	lines := "\u00e9$:1|c\ne\u0301$:1|c\n\u0430$:1|c\na\u202e:1|c\na\u200d:1|c\n\ufeffa:1|c\np\u0430y$:1|c\n"
+	for _, d := range append(slices.Clone(doors), httpText) {
+		t.Run(d.name, func(t *testing.T) {
+			before := s.counter(t, "nexus_mixed_script_names_total")
+			s.row(t, "T31", row{lines, verdict{3, rejected("name_charset", 4)}, series("\u00e9", 1)}, d)
+			eventually(t, "the mixed names are flagged", func() bool { return s.counter(t, "nexus_mixed_script_names_total") == before+2 })
+		})
+	}
+	if got := s.last(t, url.PathEscape("\u00e9.T31.tcp.0")); got != 1 {
+		t.Errorf("stands at %v", got)
+	}
 }
 
 // endless sends one line that does not end: the daemon keeps none of it and ends

@@ -73,14 +73,16 @@ type Ingest struct {
 	MaxNameSeries int `toml:"max_name_series" live:"yes"` // 0: no limit of its own
 	MaxTagValues  int `toml:"max_tag_values" live:"yes"`  // 0: no limit of its own
 
-	MaxLine  Size     `toml:"max_line" live:"yes"`
-	MaxBody  Size     `toml:"max_body" live:"yes"`
-	Past     Duration `toml:"past" live:"yes"`
-	Future   Duration `toml:"future" live:"yes"`
-	Dialect  string   `toml:"dialect" live:"yes"`
-	Unixgram string   `toml:"unixgram"`
-	Unix     string   `toml:"unix"`
-	UDP      string   `toml:"udp"`
+	MaxLine Size     `toml:"max_line" live:"yes"`
+	MaxBody Size     `toml:"max_body" live:"yes"`
+	Past    Duration `toml:"past" live:"yes"`
+	Future  Duration `toml:"future" live:"yes"`
+	Dialect string   `toml:"dialect" live:"yes"`
+	Names   string   `toml:"names" live:"yes"`
+
+	Unixgram string `toml:"unixgram"`
+	Unix     string `toml:"unix"`
+	UDP      string `toml:"udp"`
 
 	FirstByteTimeout Duration `toml:"first_byte_timeout" live:"yes"` // 0: none
 	LineTimeout      Duration `toml:"line_timeout" live:"yes"`       // 0: none
@@ -158,7 +160,7 @@ func Default() Config {
 		},
 		Ingest: Ingest{
 			MaxSeries: 2_000_000, MaxNameSeries: 1_000_000, MaxTagValues: 1_000_000, MaxLine: 64 << 10, MaxBody: 16 << 20,
-			Past: Duration(24 * time.Hour), Future: Duration(10 * time.Minute), Dialect: "nexus",
+			Past: Duration(24 * time.Hour), Future: Duration(10 * time.Minute), Dialect: "nexus", Names: "ascii",
 			FirstByteTimeout: Duration(10 * time.Second), LineTimeout: Duration(10 * time.Second), MinRate: 64, MaxSkip: 64 << 20,
 			KeepEvents: Duration(90 * 24 * time.Hour),
 			Batching:   "adaptive", BatchUnits: 1000, BatchInterval: Duration(time.Millisecond), BatchBytes: 64 << 10,

@@ -117,6 +117,7 @@ var bounds = []struct {
 	{"ingest.past", []string{"0s", "36500d"}, nil},
 	{"ingest.future", []string{"0s", "365d"}, []string{"366d"}},
 	{"ingest.dialect", []string{"nexus", "dogstatsd"}, []string{"statsd", "Nexus"}},
+	{"ingest.names", []string{"ascii", "unicode"}, []string{"utf8", "ASCII"}},
 	{"ingest.udp", []string{"127.0.0.1:8125", "[::1]:0"}, []string{"0.0.0.0:8125", "8125"}},
 	{"aggregate.resolution", []string{"1s", "15s", "1m"}, []string{"500ms", "7s", "2m"}},
 	{"aggregate.schema", []string{"3", "8"}, []string{"2", "9"}},

@@ -113,6 +113,7 @@ func (i *Ingest) check(c *checks) {
 	c.within("ingest.past", i.Past, 0, 100*365*24*time.Hour)
 	c.within("ingest.future", i.Future, 0, 365*24*time.Hour)
 	c.oneOf("ingest.dialect", i.Dialect, "nexus", "dogstatsd")
+	c.oneOf("ingest.names", i.Names, "ascii", "unicode")
 	c.within("ingest.first_byte_timeout", i.FirstByteTimeout, 0, time.Hour)
 	c.within("ingest.line_timeout", i.LineTimeout, 0, time.Hour)
 	c.between("ingest.min_rate", int64(i.MinRate), 1, 1<<20)

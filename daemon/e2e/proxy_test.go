@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // proxy stands before a Postgres. It can be shut, and it can lose the answer
@@ -17,6 +18,7 @@ type proxy struct {
 	listener net.Listener
 	target   string
 
+	slow atomic.Int64 // nanoseconds for which each of a client's messages is held back
 	cut  atomic.Int64 // answers still to lose
 	lost atomic.Int64 // answers that were lost
 
@@ -138,6 +140,7 @@ func (p *proxy) forward(client io.Reader, server io.Writer, mute *atomic.Bool) {
 			}
 			inFlush = false
 		}
+		time.Sleep(time.Duration(p.slow.Load()))
 		if _, err := server.Write(frame(kind, body)); err != nil {
 			return
 		}

@@ -112,6 +112,7 @@ func (t *Taker) number(b []byte, ref uint32) bool {
 	if reason != protocol.Accepted {
 		return false
 	}
+	t.precise(v)
 	t.batch.Add(ref, v)
 	return true
 }

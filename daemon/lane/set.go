@@ -136,9 +136,11 @@ func (s *Set) Panics() uint64 { return s.panics.Load() }
 // Stats are counters of what lines held that means nothing, and of batches, safe
 // to read at any time.
 type Stats struct {
-	Sections atomic.Uint64 // sections and JSON fields that are not known
-	Rates    atomic.Uint64 // sampling rates on gauges and sets
-	Shared   atomic.Uint64 // jobs that went into the record of the one before them
+	Sections  atomic.Uint64 // sections and JSON fields that are not known
+	Rates     atomic.Uint64 // sampling rates on gauges and sets
+	Imprecise atomic.Uint64 // values beyond what float64 holds exactly
+	Mixed     atomic.Uint64 // references to names that mix scripts
+	Shared    atomic.Uint64 // jobs that went into the record of the one before them
 }
 
 // Stats returns the counters.

@@ -9,6 +9,7 @@ import (
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/histogram"
 	"example.com/nexusctl/protocol/scan"
+	"example.com/nexusctl/protocol/unicodename"
 )
 
 // maxBatch bounds the samples of one record, and maxDefs the bytes of its
@@ -127,9 +128,27 @@ func (t *Taker) accept(m *protocol.Metric) (a admit.Admission, isMetric bool) {
 	a = t.lane.admit.Admit(m)
 	if a.New {
 		t.define(a)
+		t.pointOut(m.Name)
 	}
 	t.add(m, a)
 	return a, true
+}
+
+// pointOut says of a name that comes for the first time that it can be taken for
+// another one.
+func (t *Taker) pointOut(name []byte) {
+	if t.limits.Names != nil && unicodename.Mixed(name) {
+		t.lane.set.stats.Mixed.Add(1)
+		t.lane.set.opts.Logger.Warn("a metric's name mixes scripts: it can look like another one", "name", string(name))
+	}
+}
+
+// precise counts a value that float64 does not hold to the last digit: it is kept
+// as the nearest one, and sums over it can be off by as much.
+func (t *Taker) precise(v float64) {
+	if v > protocol.Exact || v < -protocol.Exact {
+		t.lane.set.stats.Imprecise.Add(1)
+	}
 }
 
 // ignored counts what the line held that means nothing.
@@ -157,6 +176,7 @@ func (t *Taker) add(m *protocol.Metric, a admit.Admission) {
 		return
 	}
 	for _, v := range m.Values {
+		t.precise(v.Number)
 		switch {
 		case v.Delta || (m.Type == protocol.Gauge && !m.HasTime && t.isOrdered(a.Series)):
 			t.order(a, v)

@@ -185,6 +185,45 @@ func TestQuantileWithinItsBound(t *testing.T) {
 	}
 }
 
+// TestPrecisionIsTold: an answer that is an estimate says within what, and one
+// that is not says nothing.
+func TestPrecisionIsTold(t *testing.T) {
+	r := shop(t)
+	crowd := histogram.NewSet()
+	for i := range uint64(2000) {
+		crowd.AddHash(i * 0x9e3779b97f4a7c15)
+	}
+	coarse := histogram.New(3)
+	coarse.Add(7, 1)
+	r.take(slices.Concat(
+		of(r.series(false, "shop.crowd", protocol.Set), block.Point{Time: sec(50), Kind: block.Set, N: 1, Sketch: crowd.AppendBinary(nil)}),
+		of(r.series(false, "shop.coarse", protocol.Timer), block.Point{Time: sec(50), Kind: block.Histogram, N: 1, Count: 1, Sum: 7, Min: 7, Max: 7, Sketch: coarse.AppendBinary(nil)}),
+	)...)
+	const (
+		fine  = `PromQL info: quantiles of "shop_latency" lie within 2.19 % of the true ones (histogram schema 5)`
+		wide  = `PromQL info: quantiles of "shop_coarse" lie within 9.05 % of the true ones (histogram schema 3)`
+		guess = `PromQL info: the members of "shop_crowd" are estimated, with a standard error of 0.812 %`
+	)
+	for expr, want := range map[string][]string{
+		"histogram_quantile(0.9, sum_over_time(shop_latency[1m]))":                                    {fine},
+		"1 + histogram_fraction(0, 7, shop_coarse)":                                                   {wide},
+		"histogram_quantile(0.9, shop_latency) or histogram_quantile(0.9, shop_coarse) or shop_crowd": {wide, fine, guess},
+		"sum(histogram_count(shop_latency))":                                                          nil, "shop_orders_total": nil, "shop_visitors": nil, "shop_crowd": {guess},
+	} {
+		res, done, err := r.engine.Instant(t.Context(), expr, time.UnixMilli(sec(60)))
+		if err != nil {
+			t.Fatalf("%s: %v", expr, err)
+		}
+		warnings, infos := res.Warnings.AsStrings(expr, 0, 0)
+		done()
+		slices.Sort(infos)
+		slices.Sort(want)
+		if len(warnings) != 0 || !slices.Equal(infos, want) {
+			t.Errorf("%s: warnings %q, infos %q, want %q", expr, warnings, infos, want)
+		}
+	}
+}
+
 // TestRangeEqualsInstants: a range query gives at each of its steps what a
 // query at that time gives.
 func TestRangeEqualsInstants(t *testing.T) {

@@ -23,18 +23,18 @@ func DefaultLimits() Limits {
 
 // check refuses an expression that is longer or deeper than permitted, before
 // anything is read for it. The engine walks expressions by recursion.
-func (e *Engine) check(expr string) error {
+func (e *Engine) check(expr string) (parser.Expr, error) {
 	if len(expr) > e.limits.MaxLength {
-		return &ExprError{Err: fmt.Errorf("the expression is longer than %d bytes", e.limits.MaxLength)}
+		return nil, &ExprError{Err: fmt.Errorf("the expression is longer than %d bytes", e.limits.MaxLength)}
 	}
 	parsed, err := newParser().ParseExpr(expr)
 	if err != nil {
-		return &ExprError{Err: err}
+		return nil, &ExprError{Err: err}
 	}
 	if depth(parsed) > e.limits.MaxDepth {
-		return &ExprError{Err: fmt.Errorf("the expression is nested more than %d deep", e.limits.MaxDepth)}
+		return nil, &ExprError{Err: fmt.Errorf("the expression is nested more than %d deep", e.limits.MaxDepth)}
 	}
-	return nil
+	return parsed, nil
 }
 
 func depth(expr parser.Expr) (deepest int) {
@@ -47,12 +47,9 @@ func depth(expr parser.Expr) (deepest int) {
 
 // Format renders an expression as Prometheus's formatter does.
 func (e *Engine) Format(expr string) (string, error) {
-	if err := e.check(expr); err != nil {
-		return "", err
-	}
-	parsed, err := newParser().ParseExpr(expr)
+	parsed, err := e.check(expr)
 	if err != nil {
-		return "", &ExprError{Err: err}
+		return "", err
 	}
 	return parsed.Pretty(0), nil
 }

@@ -45,19 +45,21 @@ func NewEngine(r *Reader, l Limits, log *slog.Logger) *Engine {
 
 // Instant evaluates expr at one time.
 func (e *Engine) Instant(ctx context.Context, expr string, at time.Time) (*promql.Result, func(), error) {
-	if err := e.check(expr); err != nil {
+	src, err := e.source(expr)
+	if err != nil {
 		return nil, nil, err
 	}
-	q, err := e.engine.NewInstantQuery(ctx, e, nil, expr, at)
+	q, err := e.engine.NewInstantQuery(ctx, src, nil, expr, at)
 	return run(ctx, q, err)
 }
 
 // Range evaluates expr at every step of [from, to].
 func (e *Engine) Range(ctx context.Context, expr string, from, to time.Time, step time.Duration) (*promql.Result, func(), error) {
-	if err := e.check(expr); err != nil {
+	src, err := e.source(expr)
+	if err != nil {
 		return nil, nil, err
 	}
-	q, err := e.engine.NewRangeQuery(ctx, e, nil, expr, from, to, step)
+	q, err := e.engine.NewRangeQuery(ctx, src, nil, expr, from, to, step)
 	return run(ctx, q, err)
 }
 
@@ -87,6 +89,7 @@ func (e *Engine) Querier(mint, maxt int64) (promstorage.Querier, error) {
 type querier struct {
 	reader     *Reader
 	mint, maxt int64
+	quantiles  bool // the expression takes quantiles: their bound is told
 }
 
 func (q *querier) Close() error { return nil }
@@ -111,6 +114,7 @@ func (q *querier) read(ctx context.Context, ms []*labels.Matcher, step int64) ([
 	}
 	var out []promstorage.Series
 	var claims claims
+	exact := precision{quantiles: q.quantiles}
 	for _, t := range targets {
 		list, lsets, err := q.find(ctx, t, ms)
 		if err != nil {
@@ -122,9 +126,11 @@ func (q *querier) read(ctx context.Context, ms []*labels.Matcher, step int64) ([
 		for i := range list {
 			samples := q.samples(t, &list[i])
 			if len(samples) > 0 && claims.take(lsets[i], t) {
+				exact.look(samples)
 				out = append(out, promstorage.NewListSeries(lsets[i], samples))
 			}
 		}
+		exact.tell(&claims.warnings, t.shown)
 	}
 	return out, claims.warnings, nil
 }

@@ -15,6 +15,8 @@ type Sample struct {
 	Time  int64
 	Value float64
 	Hist  *histogram.Histogram
+	// Error is the relative standard error of Value, where that is an estimate.
+	Error float64
 
 	// Of raw samples: a native histogram as it was sent, and when the count
 	// began, 0 for unknown.
@@ -148,8 +150,8 @@ func setSample(p block.Point) (Sample, bool) {
 	if err != nil {
 		return Sample{}, false
 	}
-	n, _ := set.Estimate()
-	return Sample{Value: float64(n)}, true
+	n, relErr := set.Estimate()
+	return Sample{Value: float64(n), Error: relErr}, true
 }
 
 func histogramSample(p block.Point) (Sample, bool) {

@@ -31,6 +31,15 @@ func TestStages(t *testing.T) {
 			t.Errorf("%s: %v allocations a line", r.Name, *r.AllocsPerOp)
 		}
 	}
+	names := map[string]bool{}
+	for _, r := range results {
+		names[r.Name] = true
+	}
+	for _, n := range []string{"parse/text", "parse/json-any", "parse/known-text", "parse/known-json", "parse/known-text-portable"} {
+		if !names[n] {
+			t.Errorf("%s is not measured", n)
+		}
+	}
 	if last := results[len(results)-1]; last.Series != 100 || last.BytesPerSeries < 64 {
 		t.Errorf("%+v", last)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"example.com/nexusctl/loadgen"
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/scan"
 )
 
 // The shapes that figures are stated for.
@@ -20,15 +21,23 @@ var (
 // the processor cannot learn them by heart.
 const parseLines = 4096
 
-// Parse measures the parser alone, in each language it reads.
+// Parse measures what turns bytes into samples, one core at work: the parser alone,
+// in each language it reads, and the way that lines go whose spelling is known,
+// which needs no parser.
 func Parse() []Stage {
 	fixed := tagged
 	fixed.Format = loadgen.JSON
+	text, tags, object := func() [][]byte { return rendered(plain) }, func() [][]byte { return rendered(tagged) }, func() [][]byte { return rendered(fixed) }
 	return []Stage{
-		{"parse/text", parse(func() [][]byte { return rendered(plain) })},
-		{"parse/text-tags", parse(func() [][]byte { return rendered(tagged) })},
-		{"parse/json", parse(func() [][]byte { return rendered(fixed) })},
+		{"parse/text", parse(text)},
+		{"parse/text-tags", parse(tags)},
+		{"parse/json", parse(object)},
 		{"parse/json-any", parse(anyJSON)},
+		{"parse/known-text", known(text, (*scan.Scanner).Begin)},
+		{"parse/known-text-tags", known(tags, (*scan.Scanner).Begin)},
+		{"parse/known-json", known(object, (*scan.Scanner).Begin)},
+		{"parse/known-text-portable", known(text, (*scan.Scanner).BeginPortable)},
+		{"parse/known-text-tags-portable", known(tags, (*scan.Scanner).BeginPortable)},
 	}
 }
 

@@ -125,10 +125,16 @@ func (h *HTTP) Status(ctx context.Context, ready bool) (s api.Status, err error)
 type QueryData struct {
 	ResultType string          `json:"resultType"`
 	Result     json.RawMessage `json:"result"`
+
+	// Notes are the answer's warnings and infos: what was left out, and how
+	// exact an estimate is.
+	Notes []string `json:"-"`
 }
 
 type promAnswer struct {
 	Status    string    `json:"status"`
+	Warnings  []string  `json:"warnings"`
+	Infos     []string  `json:"infos"`
 	Data      QueryData `json:"data"`
 	ErrorType string    `json:"errorType"`
 	Error     string    `json:"error"`
@@ -163,6 +169,7 @@ func (h *HTTP) prom(ctx context.Context, path string, form url.Values) (QueryDat
 	if a.Status != "success" {
 		return a.Data, &ProblemError{api.Problem{Status: status, Title: a.ErrorType, Detail: a.Error}}
 	}
+	a.Data.Notes = append(a.Warnings, a.Infos...)
 	return a.Data, nil
 }
 

@@ -137,3 +137,9 @@ func relativeError(schema int) float64 {
 	base := math.Exp2(math.Exp2(-float64(schema)))
 	return (base - 1) / (base + 1)
 }
+
+// Width is by how much the upper bound of a bucket is above its lower one, as a
+// share of the lower: how far from the true quantile a value may lie that was
+// interpolated inside of its bucket, as PromQL does, instead of taken from its
+// middle.
+func Width(schema int) float64 { return math.Exp2(math.Exp2(-float64(schema))) - 1 }
