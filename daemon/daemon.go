@@ -27,6 +27,7 @@ import (
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/live"
 	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/daemon/maint"
 	"example.com/nexusctl/daemon/objective"
@@ -54,6 +55,7 @@ type Daemon struct {
 	book    *ledger.Book
 	head    *query.Head
 	lanes   *lane.Set
+	live    *live.Window
 
 	deliveries *delivery.Registry
 	loop       *flush.Loop
@@ -256,9 +258,10 @@ func limits(c *config.Config) protocol.Limits {
 
 // openReads sets up everything that answers.
 func (d *Daemon) openReads() error {
+	d.openLive()
 	d.reader = query.NewReader(d.lanes, d.store, d.catalog, d.head, d.log.ID(), query.Options{
 		Resolution: d.config.Aggregate.Resolution.Milliseconds(), Idle: d.config.Aggregate.Idle.Milliseconds(),
-		MaxSeries: d.config.Query.MaxSeries, Now: d.now,
+		MaxSeries: d.config.Query.MaxSeries, Live: d.live, Now: d.now,
 	})
 	d.engine = query.NewEngine(d.reader, query.Limits{
 		Timeout: time.Duration(d.config.Query.Timeout), MaxSamples: d.config.Query.MaxSamples,
@@ -296,6 +299,7 @@ func (d *Daemon) runBackground() {
 	d.background.Go(func() { d.watchBooks(ctx) })
 	d.background.Go(func() { d.watchSettings(ctx) })
 	d.background.Go(func() { d.objectives.Run(ctx) })
+	d.background.Go(func() { d.live.Run(ctx) })
 	d.background.Go(func() {
 		select {
 		case <-d.log.Failed():

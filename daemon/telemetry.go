@@ -29,6 +29,7 @@ func (d *Daemon) telemetry() http.Handler {
 		telemetry.NewStages(d.spool()),
 		telemetry.NewStages(d.manners()),
 		telemetry.NewStages(d.gates()),
+		telemetry.NewStages(d.window()),
 		d.requests, d.ingested,
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})

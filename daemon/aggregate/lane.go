@@ -38,11 +38,14 @@ type Lane struct {
 	table      *table
 	generation uint64
 	bucket     int64
+	again      bool      // a generation of the open bucket is sealed already
+	follow     *follower // nil while nobody follows
 }
 
 // NewLane returns an empty lane in a generation.
 func NewLane(number int, o Options, generation uint64, bucket int64) *Lane {
-	return &Lane{number: number, opts: o, table: new(table), generation: generation, bucket: bucket}
+	// The process before may have closed a generation of the same bucket.
+	return &Lane{number: number, opts: o, table: new(table), generation: generation, bucket: bucket, again: true}
 }
 
 // Generation returns the number of the open generation.
@@ -147,6 +150,10 @@ func (l *Lane) Pending() (values uint64, counts ledger.Counts) {
 // Seal closes the open generation and opens the given one.
 func (l *Lane) Seal(generation uint64, bucket int64) Part {
 	p := Part{Lane: l.number, dict: l.dict[:len(l.dict):len(l.dict)], table: l.table}
+	l.again = bucket == l.bucket
+	if l.follow != nil {
+		l.follow.seal(l, l.again)
+	}
 	l.table = &table{pages: make([]*page, 0, len(p.table.pages))}
 	l.generation, l.bucket = generation, bucket
 	return p
@@ -154,7 +161,7 @@ func (l *Lane) Seal(generation uint64, bucket int64) Part {
 
 // Reset forgets every reference, as a restart in the log demands. The open
 // generation must be empty: seal first.
-func (l *Lane) Reset() { l.dict, l.ways = nil, nil }
+func (l *Lane) Reset() { l.dict, l.ways, l.follow = nil, nil, nil }
 
 // Part is a lane's share of a closed generation, and the lane's dictionary as
 // it stood then.

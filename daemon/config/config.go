@@ -99,6 +99,8 @@ type Aggregate struct {
 	Resolution Duration `toml:"resolution"`
 	Schema     int      `toml:"schema"`
 	Idle       Duration `toml:"idle" live:"yes"`
+
+	WindowBytes Size `toml:"window_bytes" live:"yes"` // 0: no live window
 }
 
 // WAL is how the log is kept.
@@ -163,7 +165,7 @@ func Default() Config {
 			KeepEvents: Duration(90 * 24 * time.Hour),
 			Batching:   "adaptive", BatchUnits: 1000, BatchInterval: Duration(time.Millisecond), BatchBytes: 64 << 10,
 		},
-		Aggregate: Aggregate{Resolution: Duration(10 * time.Second), Schema: 5, Idle: Duration(5 * time.Minute)},
+		Aggregate: Aggregate{Resolution: Duration(10 * time.Second), Schema: 5, Idle: Duration(5 * time.Minute), WindowBytes: 256 << 20},
 		WAL:       WAL{Record: "all", Sync: "interval", Interval: Duration(100 * time.Millisecond), SegmentSize: 64 << 20},
 		Storage: Storage{
 			URL: "sqlite:nexus.db", MaxConnections: 8, Timeout: Duration(30 * time.Second), HeadBytes: 256 << 20,

@@ -130,6 +130,7 @@ func (a *Aggregate) check(c *checks) {
 	c.check("aggregate.resolution", r <= 0 || time.Minute%r == 0, "aggregate.resolution must divide a minute: 1s, 2s, 5s, 10s, 15s, 20s, 30s or 1m")
 	c.between("aggregate.schema", int64(a.Schema), 3, 8)
 	c.within("aggregate.idle", a.Idle, time.Minute, 24*time.Hour)
+	c.between("aggregate.window_bytes", int64(a.WindowBytes), 0, 1<<40)
 }
 
 func (w *WAL) check(c *checks) {
