@@ -31,6 +31,7 @@ import (
 	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/daemon/maint"
 	"example.com/nexusctl/daemon/objective"
+	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/daemon/telemetry"
 	"example.com/nexusctl/daemon/wal"
@@ -56,6 +57,8 @@ type Daemon struct {
 	head    *query.Head
 	lanes   *lane.Set
 	live    *live.Window
+
+	pressure *pressure.Gauge
 
 	deliveries *delivery.Registry
 	loop       *flush.Loop
@@ -113,6 +116,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	d.auditor = &ledger.Auditor{Read: d.Ledger, Logger: d.component("ledger")}
 	d.settings.Store(o.Settings)
 	d.reloader.read = o.Read
+	d.openPressure()
 	d.requests = telemetry.NewRequests(o.Now)
 	d.ingested = telemetry.NewTimer("nexus_ingest_duration_seconds", "Time from the last byte of a chunk of lines to logged and folded.")
 	d.pulse = telemetry.NewPulse(d.requests, d.ingested.Window())
@@ -300,6 +304,7 @@ func (d *Daemon) runBackground() {
 	d.background.Go(func() { d.watchSettings(ctx) })
 	d.background.Go(func() { d.objectives.Run(ctx) })
 	d.background.Go(func() { d.live.Run(ctx) })
+	d.background.Go(func() { d.pressure.Run(ctx) })
 	d.background.Go(func() {
 		select {
 		case <-d.log.Failed():

@@ -15,6 +15,7 @@ import (
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
@@ -47,6 +48,8 @@ type Options struct {
 	Now     func() time.Time
 	// Gateway is the doors of other ecosystems.
 	Gateway *gateway.Gateway
+	// Pressure says what is to be refused; nil: nothing ever.
+	Pressure *pressure.Gauge
 }
 
 // Stats are the counters of all requests.
@@ -66,10 +69,13 @@ type Server struct {
 
 // New returns the handler of every route.
 func New(o Options) *Server {
+	if o.Pressure == nil {
+		o.Pressure = new(pressure.Gauge)
+	}
 	s := &Server{opts: o, mux: http.NewServeMux()}
 	s.SetLimits(o.MaxBody, o.Limits.MaxLine)
 	for _, r := range s.routes() {
-		s.mux.HandleFunc(r.pattern, r.handle)
+		s.mux.HandleFunc(r.pattern, s.guard(r.pattern, r.handle))
 	}
 	s.mux.HandleFunc("/", s.notFound)
 	return s

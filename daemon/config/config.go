@@ -45,6 +45,8 @@ type Server struct {
 	MaxConnections  int      `toml:"max_connections" live:"yes"`
 	MaxPerAddress   int      `toml:"max_per_address" live:"yes"` // 0: no limit of its own
 	ProxyFrom       string   `toml:"proxy_from"`                 // networks, separated by commas
+	MemoryLimit     Size     `toml:"memory_limit" live:"yes"`    // 0: what the runtime or the container says
+	DiskReserve     Size     `toml:"disk_reserve" live:"yes"`    // 0: none
 }
 
 // ProxyNetworks returns the networks whose PROXY headers are believed.

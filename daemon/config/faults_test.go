@@ -121,6 +121,8 @@ var bounds = []struct {
 	{"aggregate.resolution", []string{"1s", "15s", "1m"}, []string{"500ms", "7s", "2m"}},
 	{"aggregate.schema", []string{"3", "8"}, []string{"2", "9"}},
 	{"aggregate.idle", []string{"1m", "24h"}, []string{"59s", "25h"}},
+	{"server.memory_limit", []string{"0B", "1048576GiB"}, nil},
+	{"server.disk_reserve", []string{"0B", "1048576GiB"}, nil},
 	{"aggregate.window_bytes", []string{"0B", "1024GiB"}, []string{"1025GiB"}},
 	{"wal.record", []string{"all", "acked"}, []string{"none"}},
 	{"wal.sync", []string{"always", "interval", "never"}, []string{"sometimes"}},

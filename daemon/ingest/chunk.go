@@ -41,7 +41,11 @@ func (c *chunk) Take(t *lane.Taker) {
 	if c.refusals > 0 {
 		t.Reject(c.refused, c.refusals)
 	}
-	if blank := t.Lines(c.units); blank > 0 {
+	take := t.Lines
+	if why, shed := c.server.opts.Pressure.Shed(); shed {
+		take = func(units []byte) uint64 { return t.ShedLines(units, why) }
+	}
+	if blank := take(c.units); blank > 0 {
 		c.server.stats.Blank.Add(blank)
 	}
 }
