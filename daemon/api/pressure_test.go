@@ -37,7 +37,8 @@ type pressed struct {
 	news    int
 }
 
-func startPressed(t *testing.T) *pressed {
+// startPressed takes settings, as key=value, beside its own.
+func startPressed(t *testing.T, further ...string) *pressed {
 	t.Helper()
 	limit := debug.SetMemoryLimit(-1)
 	t.Cleanup(func() { debug.SetMemoryLimit(limit) })
@@ -45,6 +46,10 @@ func startPressed(t *testing.T) *pressed {
 		"server.listen": "127.0.0.1:0", "server.data_dir": t.TempDir(), "aggregate.resolution": "1s", "ingest.lanes": "2",
 		"server.memory_limit": "1000GiB", // whatever the machine says
 	}}
+	for _, f := range further {
+		key, value, _ := strings.Cut(f, "=")
+		p.flags[key] = value
+	}
 	p.stack = &stack{t: t, log: new(syncBuffer)}
 	settings, err := p.read()
 	if err != nil {
@@ -305,5 +310,50 @@ func TestPressure(t *testing.T) {
 	}
 	if text := p.log.String(); strings.Count(text, "pressure grows") != 6 || strings.Count(text, "pressure falls") != 3 {
 		t.Errorf("the daemon says\n%s", text)
+	}
+}
+
+// TestPressureAgain: a client's batches that were in flight when nothing was taken
+// any more are taken once each when it is over.
+func TestPressureAgain(t *testing.T) {
+	p := startPressed(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	s, err := client.OpenSession(ctx, client.SessionOptions{Addr: strings.TrimPrefix(p.url, "http://"), Producer: "steady", Epoch: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := func(n int) {
+		t.Helper()
+		for range n {
+			if err := s.Send(ctx, []byte("acked:1|c\nacked:1|c\n")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	send(1)
+	if err := s.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	p.set("server.memory_limit", "1KiB", 5)
+	send(20)
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(p.do(http.MethodGet, "/metrics", "", "").body, "nexus_pressure_refused_total{level=\"all\"} 20\n"); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not all batches are refused:\n%s", p.do(http.MethodGet, "/metrics", "", "").body)
+		}
+	}
+	if l := p.ledger(); l.Received != 2 {
+		t.Errorf("what is to be sent again was received: %+v", l)
+	}
+	p.set("server.memory_limit", "1000GiB", 0)
+	send(10)
+	if err := s.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if l := p.ledger(); l.Received != 62 || l.Stored+l.Pending != 62 || l.Duplicates != 0 || len(l.Shed) > 0 && l.Shed["memory"] != 0 {
+		t.Errorf("%+v", l)
+	}
+	if st := s.Stats(); st.Accepted != 62 || st.Unacked != 0 {
+		t.Errorf("%+v", st)
 	}
 }

@@ -41,11 +41,13 @@ func (c *chunk) Take(t *lane.Taker) {
 	if c.refusals > 0 {
 		t.Reject(c.refused, c.refusals)
 	}
-	take := t.Lines
+	var blank uint64
 	if why, shed := c.server.opts.Pressure.Shed(); shed {
-		take = func(units []byte) uint64 { return t.ShedLines(units, why) }
+		blank = t.ShedLines(c.units, why)
+	} else {
+		blank = t.Lines(c.units)
 	}
-	if blank := take(c.units); blank > 0 {
+	if blank > 0 {
 		c.server.stats.Blank.Add(blank)
 	}
 }
