@@ -49,6 +49,10 @@ func (b *buckets) bytes() int { return 4*cap(b.small) + 8*cap(b.wide) }
 
 // beyond fills b with what a holds and o does not. Both have one schema.
 func (b *buckets) beyond(a, o *buckets) {
+	if a.wide == nil && o.wide == nil {
+		b.beyondSmall(a, o)
+		return
+	}
 	a.each(func(i int, c float64) {
 		if k := i - o.first; k >= 0 && k < o.n {
 			c -= o.at(k)
@@ -57,6 +61,36 @@ func (b *buckets) beyond(a, o *buckets) {
 			b.add(i, c)
 		}
 	})
+}
+
+// beyondSmall is beyond for whole weights, as almost all are: the live window asks
+// for thousands a second.
+func (b *buckets) beyondSmall(a, o *buckets) {
+	if a.n == 0 {
+		return
+	}
+	cells := a.small[a.first-a.base:][:a.n]
+	shift := a.first - o.first // of a cell's place among o's
+	less := func(i int) uint32 {
+		if k := i + shift; k >= 0 && k < o.n {
+			return min(o.small[o.first-o.base+k], cells[i])
+		}
+		return 0
+	}
+	low, high := len(cells), 0
+	for i, c := range cells {
+		if c != less(i) {
+			low, high = min(low, i), i+1
+		}
+	}
+	if low >= high {
+		return
+	}
+	b.first, b.n, b.base = a.first+low, high-low, a.first+low
+	b.small = make([]uint32, high-low)
+	for i := range b.small {
+		b.small[i] = cells[low+i] - less(low+i)
+	}
 }
 
 func (b *buckets) become(o *buckets) {
