@@ -30,9 +30,11 @@ import (
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/leader"
 	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/live"
 	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/daemon/maint"
 	"example.com/nexusctl/daemon/objective"
+	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/daemon/telemetry"
 	"example.com/nexusctl/daemon/wal"
@@ -58,6 +60,9 @@ type Daemon struct {
 	book    *ledger.Book
 	head    *query.Head
 	lanes   *lane.Set
+	live    *live.Window
+
+	pressure *pressure.Gauge
 
 	deliveries *delivery.Registry
 	loop       *flush.Loop
@@ -117,6 +122,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	d.auditor = &ledger.Auditor{Read: d.Ledger, Logger: d.component("ledger")}
 	d.settings.Store(o.Settings)
 	d.reloader.read = o.Read
+	d.openPressure()
 	d.requests = telemetry.NewRequests(o.Now)
 	d.ingested = telemetry.NewTimer("nexus_ingest_duration_seconds", "Time from the last byte of a chunk of lines to logged and folded.")
 	d.pulse = telemetry.NewPulse(d.requests, d.ingested.Window())
@@ -273,9 +279,10 @@ func limits(c *config.Config) protocol.Limits {
 
 // openReads sets up everything that answers.
 func (d *Daemon) openReads() error {
+	d.openLive()
 	d.reader = query.NewReader(d.lanes, d.store, d.catalog, d.head, d.log.ID(), query.Options{
 		Resolution: d.config.Aggregate.Resolution.Milliseconds(), Idle: d.config.Aggregate.Idle.Milliseconds(),
-		MaxSeries: d.config.Query.MaxSeries, Now: d.now,
+		MaxSeries: d.config.Query.MaxSeries, Live: d.live, Now: d.now,
 	})
 	d.engine = query.NewEngine(d.reader, query.Limits{
 		Timeout: time.Duration(d.config.Query.Timeout), MaxSamples: d.config.Query.MaxSamples,
@@ -315,6 +322,8 @@ func (d *Daemon) runBackground() {
 	d.background.Go(func() { d.watchBooks(ctx) })
 	d.background.Go(func() { d.watchSettings(ctx) })
 	d.background.Go(func() { d.objectives.Run(ctx) })
+	d.background.Go(func() { d.live.Run(ctx) })
+	d.background.Go(func() { d.pressure.Run(ctx) })
 	d.background.Go(func() {
 		select {
 		case <-d.log.Failed():

@@ -27,7 +27,7 @@ func (d *Daemon) openDoors() error {
 	d.doors = ingest.New(d.lanes, ingest.Options{
 		MaxPerAddress: c.Server.MaxPerAddress, Patience: patience(&c.Ingest), ProxyFrom: proxies,
 		MaxLine: int(c.Ingest.MaxLine), MaxConnections: c.Server.MaxConnections, Logger: d.component("ingest"),
-		Log:   d.log,
+		Log: d.log, Pressure: d.pressure, Known: d.deliveries.Known,
 		Taken: func(took time.Duration) { d.ingested.Took(d.now(), took) },
 	})
 	d.api = d.routes()
@@ -161,6 +161,6 @@ func (d *Daemon) routes() *api.Server {
 		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready, Fleet: d.roleAndSilent,
 		Overview: d.Overview, Objectives: d.objectives, Events: event.NewReader(d.lanes, d.store, d.log.ID()), Cardinality: d.catalog.Cardinality, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
 		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
-		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway,
+		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway, Pressure: d.pressure,
 	})
 }

@@ -51,7 +51,7 @@ func (d *Daemon) stored(c flush.Committed) {
 	if len(c.Flush.Blocks) > 0 {
 		d.head.Add(c.Flush)
 	}
-	d.busy.Store(&c.Busiest)
+	d.busiest(c.Busiest)
 	d.tracer.Flushed(c)
 }
 

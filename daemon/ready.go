@@ -23,6 +23,7 @@ func (d *Daemon) Ready(ctx context.Context) []api.Reason {
 	} else if d.log.Stats().Stalled {
 		reasons = append(reasons, api.Reason{Code: "log_stalled", Detail: "the log waits for disk space"})
 	}
+	reasons = append(reasons, d.pressed()...)
 	if n := d.auditor.Difference(); n != 0 {
 		reasons = append(reasons, api.Reason{
 			Code: "ledger_breach", Detail: fmt.Sprintf("the ledger is broken: received less accounted for is %d", n),

@@ -10,6 +10,7 @@ import (
 	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/daemon/objective"
+	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/protocol/api"
 )
 
@@ -88,6 +89,8 @@ func (d *Daemon) swap(next *config.Resolved) {
 	d.api.SetLimits(int64(c.Ingest.MaxBody), int(c.Ingest.MaxLine))
 	d.reader.SetIdle(c.Aggregate.Idle.Milliseconds())
 	d.head.SetBudget(int64(c.Storage.HeadBytes))
+	d.live.SetBytes(int64(c.Aggregate.WindowBytes))
+	pressure.TellRuntime(d.pressureLimits().Memory)
 	d.tracer.SetSample(float64(c.Tracing.Sample))
 }
 

@@ -30,6 +30,8 @@ func (d *Daemon) telemetry() http.Handler {
 		telemetry.NewStages(d.manners()),
 		telemetry.NewStages(d.gates()),
 		telemetry.NewStages(d.fleet()),
+		telemetry.NewStages(d.window()),
+		telemetry.NewStages(d.squeeze()),
 		d.requests, d.ingested,
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})

@@ -42,11 +42,14 @@ type Lane struct {
 	group      group // scratch
 	generation uint64
 	bucket     int64
+	again      bool      // a generation of the open bucket is sealed already
+	follow     *follower // nil while nobody follows
 }
 
 // NewLane returns an empty lane in a generation.
 func NewLane(number int, o Options, generation uint64, bucket int64) *Lane {
-	return &Lane{number: number, opts: o, table: newTable(), generation: generation, bucket: bucket}
+	// The process before may have closed a generation of the same bucket.
+	return &Lane{number: number, opts: o, table: newTable(), generation: generation, bucket: bucket, again: true}
 }
 
 // Generation returns the number of the open generation.
@@ -202,6 +205,10 @@ func (l *Lane) Pending() (values uint64, counts ledger.Counts) {
 // Seal closes the open generation and opens the given one.
 func (l *Lane) Seal(generation uint64, bucket int64) Part {
 	p := Part{Lane: l.number, dict: l.dict.frozen(), table: l.table}
+	l.again = bucket == l.bucket
+	if l.follow != nil {
+		l.follow.seal(l, l.again)
+	}
 	l.table = p.table.next()
 	l.generation, l.bucket = generation, bucket
 	return p
@@ -210,7 +217,7 @@ func (l *Lane) Seal(generation uint64, bucket int64) Part {
 // Reset forgets every reference, as a restart in the log demands. The open
 // generation must be empty: seal first.
 func (l *Lane) Reset() {
-	l.dict, l.spots = dict{}, nil
+	l.dict, l.spots, l.follow = dict{}, nil, nil
 	clear(l.cells[:])
 }
 

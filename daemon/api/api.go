@@ -17,6 +17,7 @@ import (
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
@@ -50,6 +51,8 @@ type Options struct {
 	Now     func() time.Time
 	// Gateway is the doors of other ecosystems.
 	Gateway *gateway.Gateway
+	// Pressure says what is to be refused; nil: nothing ever.
+	Pressure *pressure.Gauge
 }
 
 // Stats are the counters of all requests.
@@ -69,10 +72,13 @@ type Server struct {
 
 // New returns the handler of every route.
 func New(o Options) *Server {
+	if o.Pressure == nil {
+		o.Pressure = new(pressure.Gauge)
+	}
 	s := &Server{opts: o, mux: http.NewServeMux()}
 	s.SetLimits(o.MaxBody, o.Limits.MaxLine)
 	for _, r := range s.routes() {
-		s.mux.HandleFunc(r.pattern, r.handle)
+		s.mux.HandleFunc(r.pattern, s.guard(r.pattern, r.handle))
 	}
 	s.mux.HandleFunc("/", s.notFound)
 	for _, r := range s.consoleRoutes() {

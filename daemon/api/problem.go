@@ -36,7 +36,7 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, p api.Problem) 
 	p.Type = "about:blank"
 	p.Instance = r.URL.Path
 	w.Header().Set("Content-Type", "application/problem+json")
-	if p.Status == http.StatusServiceUnavailable {
+	if p.Status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")
 	}
 	w.WriteHeader(p.Status)

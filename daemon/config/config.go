@@ -45,6 +45,8 @@ type Server struct {
 	MaxConnections  int      `toml:"max_connections" live:"yes"`
 	MaxPerAddress   int      `toml:"max_per_address" live:"yes"` // 0: no limit of its own
 	ProxyFrom       string   `toml:"proxy_from"`                 // networks, separated by commas
+	MemoryLimit     Size     `toml:"memory_limit" live:"yes"`    // 0: what the runtime or the container says
+	DiskReserve     Size     `toml:"disk_reserve" live:"yes"`    // 0: none
 }
 
 // ProxyNetworks returns the networks whose PROXY headers are believed.
@@ -101,6 +103,8 @@ type Aggregate struct {
 	Resolution Duration `toml:"resolution"`
 	Schema     int      `toml:"schema"`
 	Idle       Duration `toml:"idle" live:"yes"`
+
+	WindowBytes Size `toml:"window_bytes" live:"yes"` // 0: no live window
 }
 
 // WAL is how the log is kept.
@@ -165,7 +169,7 @@ func Default() Config {
 			KeepEvents: Duration(90 * 24 * time.Hour),
 			Batching:   "adaptive", BatchUnits: 1000, BatchInterval: Duration(time.Millisecond), BatchBytes: 64 << 10,
 		},
-		Aggregate: Aggregate{Resolution: Duration(10 * time.Second), Schema: 5, Idle: Duration(5 * time.Minute)},
+		Aggregate: Aggregate{Resolution: Duration(10 * time.Second), Schema: 5, Idle: Duration(5 * time.Minute), WindowBytes: 256 << 20},
 		WAL:       WAL{Record: "all", Sync: "interval", Interval: Duration(100 * time.Millisecond), SegmentSize: 64 << 20},
 		Storage: Storage{
 			URL: "sqlite:nexus.db", MaxConnections: 8, Timeout: Duration(30 * time.Second), HeadBytes: 256 << 20,

@@ -96,6 +96,8 @@ func (s *Server) check(c *checks) {
 	c.within("server.shutdown_timeout", s.ShutdownTimeout, time.Second, time.Hour)
 	c.between("server.max_connections", int64(s.MaxConnections), 1, 1<<20)
 	c.between("server.max_per_address", int64(s.MaxPerAddress), 0, 1<<20)
+	c.between("server.memory_limit", int64(s.MemoryLimit), 0, 1<<50)
+	c.between("server.disk_reserve", int64(s.DiskReserve), 0, 1<<50)
 	_, err := s.ProxyNetworks()
 	c.err("server.proxy_from", err)
 }
@@ -131,6 +133,7 @@ func (a *Aggregate) check(c *checks) {
 	c.check("aggregate.resolution", r <= 0 || time.Minute%r == 0, "aggregate.resolution must divide a minute: 1s, 2s, 5s, 10s, 15s, 20s, 30s or 1m")
 	c.between("aggregate.schema", int64(a.Schema), 3, 8)
 	c.within("aggregate.idle", a.Idle, time.Minute, 24*time.Hour)
+	c.between("aggregate.window_bytes", int64(a.WindowBytes), 0, 1<<40)
 }
 
 func (w *WAL) check(c *checks) {

@@ -147,6 +147,14 @@ func (r *Registry) dropIdle(now time.Time) (dropped bool) {
 	return dropped
 }
 
+// Known reports a producer of whom a batch was taken.
+func (r *Registry) Known(producer string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.producers[producer]
+	return p != nil && p.Seq > 0
+}
+
 // Peek looks whether a unit is a repetition, without deciding: it spares the
 // work of reading a batch that was taken before.
 func (r *Registry) Peek(c *Claim, now time.Time) Verdict {

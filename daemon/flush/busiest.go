@@ -8,8 +8,9 @@ import (
 	"example.com/nexusctl/daemon/admit"
 )
 
-// maxBusiest bounds the series that a flush names as its busiest.
-const maxBusiest = 50
+// fewBusiest is how many series a flush names as its busiest, where nobody asks
+// for more.
+const fewBusiest = 50
 
 // Busy is a series and the values that one generation took for it.
 type Busy struct {
@@ -19,7 +20,10 @@ type Busy struct {
 
 // busiest keeps the series with most values of those it was offered: a heap
 // with the least busy on top, so that most offers cost one comparison.
-type busiest struct{ list []idValues }
+type busiest struct {
+	most int
+	list []idValues
+}
 
 type idValues struct {
 	id     int64
@@ -37,7 +41,7 @@ func (b *busiest) Pop() any {
 }
 
 func (b *busiest) offer(id int64, values uint64) {
-	if len(b.list) < maxBusiest {
+	if len(b.list) < b.most {
 		heap.Push(b, idValues{id, values})
 	} else if values > b.list[0].values {
 		b.list[0] = idValues{id, values}
@@ -52,9 +56,15 @@ func (b *busiest) named(all []*admit.Series) []Busy {
 		values[x.id] = x.values
 	}
 	named := make([]Busy, 0, len(b.list))
+	var marks sieve
+	for id := range values {
+		marks.add(id)
+	}
 	for _, s := range all {
-		if v, ok := values[s.ID()]; ok {
-			named = append(named, Busy{s, v})
+		if id := s.ID(); marks.has(id) {
+			if v, ok := values[id]; ok {
+				named = append(named, Busy{s, v})
+			}
 		}
 	}
 	slices.SortFunc(named, func(a, b Busy) int {
@@ -62,3 +72,10 @@ func (b *busiest) named(all []*admit.Series) []Busy {
 	})
 	return named
 }
+
+// sieve lets all of its ids through, and few others: it spares most of a catalog's
+// series the look into a map.
+type sieve [1 << 17 / 64]uint64
+
+func (s *sieve) add(id int64)      { s[id>>6%int64(len(s))] |= 1 << (id & 63) }
+func (s *sieve) has(id int64) bool { return s[id>>6%int64(len(s))]&(1<<(id&63)) != 0 }

@@ -52,7 +52,7 @@ type shard struct {
 // begin gathers what the generation's flush consists of: the generation, and
 // the dead letters that were claimed for it.
 func (f *Flusher) begin(g *aggregate.Generation) (*draft, error) {
-	d := &draft{g: g, writer: f.writer, from: f.position.Load(), unnamed: map[uint32]int64{}, reason: map[int64]error{}}
+	d := &draft{g: g, writer: f.writer, from: f.position.Load(), unnamed: map[uint32]int64{}, reason: map[int64]error{}, top: busiest{most: f.busiest}}
 	claimed, err := f.letters.Claimed(g.Number)
 	if err != nil {
 		f.log.Error("a dead letter cannot be read; it waits on", "error", err)

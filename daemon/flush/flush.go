@@ -48,6 +48,7 @@ type Flusher struct {
 	position atomic.Uint64       // where the store is
 	refused  map[uint32]*refusal // series without an id, by index
 	named    []*admit.Series     // since the last commit
+	busiest  int                 // series that a flush names as such
 
 	asked    sync.Mutex
 	requests []*Request
@@ -66,11 +67,15 @@ type Stats struct {
 // is position, and whose dead letters go to letters.
 func New(store Store, catalog *admit.Catalog, writer string, position uint64, letters *deadletter.Directory, log *slog.Logger) *Flusher {
 	f := &Flusher{
-		store: store, catalog: catalog, letters: letters, writer: writer, log: log, breaker: newBreaker(log), refused: map[uint32]*refusal{},
+		store: store, catalog: catalog, letters: letters, writer: writer, log: log, breaker: newBreaker(log), refused: map[uint32]*refusal{}, busiest: fewBusiest,
 	}
 	f.position.Store(position)
 	return f
 }
+
+// NameBusiest has each flush name up to n series as its busiest. It comes before
+// the first one.
+func (f *Flusher) NameBusiest(n int) { f.busiest = n }
 
 // Stats returns the counters.
 func (f *Flusher) Stats() *Stats { return &f.stats }

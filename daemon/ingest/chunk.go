@@ -41,7 +41,13 @@ func (c *chunk) Take(t *lane.Taker) {
 	if c.refusals > 0 {
 		t.Reject(c.refused, c.refusals)
 	}
-	if blank := t.Lines(c.units); blank > 0 {
+	var blank uint64
+	if why, shed := c.server.opts.Pressure.Shed(); shed {
+		blank = t.ShedLines(c.units, why)
+	} else {
+		blank = t.Lines(c.units)
+	}
+	if blank > 0 {
 		c.server.stats.Blank.Add(blank)
 	}
 }

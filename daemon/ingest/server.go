@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/daemon/pressure"
 )
 
 // Lanes is where chunks go: lane.Set.
@@ -56,6 +57,10 @@ type Options struct {
 	// Taken, where set, is told how long each chunk took from its last byte to
 	// logged and folded. It runs on the lane and must not wait.
 	Taken func(time.Duration)
+	// Pressure says what is to be refused; nil: nothing ever. Known tells the
+	// producers who are refused last; nil: all are.
+	Pressure *pressure.Gauge
+	Known    func(producer string) bool
 }
 
 // Server serves any number of listeners.
@@ -81,6 +86,12 @@ type Server struct {
 
 // New returns a server without listeners.
 func New(lanes Lanes, o Options) *Server {
+	if o.Pressure == nil {
+		o.Pressure = new(pressure.Gauge)
+	}
+	if o.Known == nil {
+		o.Known = func(string) bool { return true }
+	}
 	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), inflater: sync.OnceValue(newInflater), http: newHandover(), open: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
 	s.SetLimits(o.MaxLine, o.MaxConnections)
 	s.SetPatience(o.MaxPerAddress, o.Patience)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -15,6 +16,7 @@ import (
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
 )
@@ -48,6 +50,7 @@ type session struct {
 	in     *bufio.Reader
 	lane   int
 	opened *delivery.Session
+	known  atomic.Bool   // a batch of the producer was taken before
 	done   chan *batch   // taken or refused by the lane, in order
 	window chan struct{} // one token a batch in flight
 	ctx    context.Context
@@ -68,6 +71,10 @@ type batch struct {
 // Take hands the payload's lines over.
 func (b *batch) Take(t *lane.Taker) {
 	t.Deliver(&b.delivery)
+	if b.session.pressed() {
+		b.delivery.Verdict.Refusal = later()
+		return
+	}
 	t.Lines(b.payload)
 }
 
@@ -80,6 +87,21 @@ func (b *batch) Done(log wal.Position, err error) {
 	b.session.server.batches.Release(b.held)
 	b.payload = nil
 	b.session.done <- b
+}
+
+// pressed reports that the daemon takes no batches of such a session now. Of a
+// producer that was heard before they are taken longer.
+func (s *session) pressed() bool {
+	from := pressure.Newcomers
+	if s.known.Load() {
+		from = pressure.All
+	}
+	return s.server.opts.Pressure.Refuses(from)
+}
+
+// later tells a client under pressure when to come again.
+func later() *protocol.Refusal {
+	return &protocol.Refusal{Code: protocol.ErrRetry, After: uint64(pressure.RetryAfter.Milliseconds())}
 }
 
 // serveSession answers a HELLO and then batches, until the peer ends or a
@@ -139,6 +161,10 @@ func (s *session) hello() bool {
 	}
 	if err != nil {
 		s.reply(protocol.AppendRefusal(nil, *refusal))
+		return false
+	}
+	if s.known.Store(s.server.opts.Known(h.Producer)); !s.known.Load() && s.pressed() {
+		s.reply(protocol.AppendRefusal(nil, *later()))
 		return false
 	}
 	o := &opening{Opening: lane.Opening{Hello: h}, done: make(chan struct{})}
@@ -303,6 +329,7 @@ func (s *session) payload(b *batch, head protocol.BatchHead) (*protocol.Refusal,
 // ack answers batches in order. Several that wait are answered with one line.
 func (s *session) ack() {
 	rewinding := false // a batch is to be sent again; those behind it count nothing
+	from := uint64(0)  // that batch
 	for b := range s.done {
 		group := s.gather(b)
 		a, refusal := protocol.Ack{}, (*protocol.Refusal)(nil)
@@ -310,11 +337,12 @@ func (s *session) ack() {
 		for _, b := range group {
 			r := refusalOf(b)
 			switch {
-			case r != nil && rewinding && r.Code == protocol.ErrGap:
+			case r != nil && rewinding && (r.Code == protocol.ErrGap || r.Code == protocol.ErrRetry && b.seq > from):
 			case r != nil:
-				refusal = r
+				refusal, from = r, b.seq
 			default:
 				rewinding = false
+				s.known.Store(true)
 				a.Seq, log = max(a.Seq, b.seq), max(log, b.log)
 				a.Accepted += b.delivery.Accepted
 				a.Rejected += b.delivery.Rejected

@@ -97,7 +97,7 @@ func (q *querier) Close() error { return nil }
 // Select reads every stored name that the matchers may mean. A metric answers
 // to its PromQL name and to the name as sent.
 func (q *querier) Select(ctx context.Context, sorted bool, hints *promstorage.SelectHints, ms ...*labels.Matcher) promstorage.SeriesSet {
-	list, warnings, err := q.read(ctx, ms, width(hints))
+	list, warnings, err := q.read(ctx, ms, hints)
 	if err != nil {
 		return promstorage.ErrSeriesSet(err)
 	}
@@ -107,7 +107,7 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *promstorage.Se
 	return &seriesSet{list: list, at: -1, warnings: warnings}
 }
 
-func (q *querier) read(ctx context.Context, ms []*labels.Matcher, step int64) ([]promstorage.Series, annotations.Annotations, error) {
+func (q *querier) read(ctx context.Context, ms []*labels.Matcher, hints *promstorage.SelectHints) ([]promstorage.Series, annotations.Annotations, error) {
 	targets, err := q.reader.targets(ctx, ms)
 	if err != nil {
 		return nil, nil, err
@@ -120,7 +120,9 @@ func (q *querier) read(ctx context.Context, ms []*labels.Matcher, step int64) ([
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := q.fill(ctx, t, list, step); err != nil {
+		scalars, sketches := finely(hints, q.reader.opts.Resolution)
+		q.reader.addLive(list, q.mint, q.maxt, scalars, sketches)
+		if err := q.fill(ctx, t, list, width(hints)); err != nil {
 			return nil, nil, err
 		}
 		for i := range list {

@@ -19,6 +19,7 @@ import (
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/daemon/live"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage"
@@ -45,6 +46,7 @@ type Options struct {
 	Resolution int64 // bucket width, milliseconds
 	Idle       int64 // how long a silent series goes on with its last value, milliseconds
 	MaxSeries  int   // that one query may touch
+	Live       Live  // nil: nothing is known by the second
 	Now        func() time.Time
 }
 
@@ -62,6 +64,9 @@ type Reader struct {
 
 // NewReader returns a reader for the daemon whose log is named writer.
 func NewReader(w Window, s Store, c *admit.Catalog, h *Head, writer string, o Options) *Reader {
+	if o.Live == nil {
+		o.Live = noLive{}
+	}
 	r := &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o}
 	r.SetIdle(o.Idle)
 	return r
@@ -85,6 +90,7 @@ type Series struct {
 	Spans []storage.Span
 
 	local *admit.Series
+	live  []live.Row // by the second, where that was asked for
 }
 
 // Find returns the series that match, stored ones by id first. It fails with
@@ -139,13 +145,22 @@ func (r *Reader) Select(ctx context.Context, ms []series.Matcher, from, to int64
 }
 
 // SelectStep is Select for an answer of one value a step, milliseconds: where
-// the steps are whole minutes or hours, points as wide as that will do.
+// the steps are whole minutes or hours, points as wide as that will do; where they
+// are shorter than a bucket, points are of seconds as far as those are known.
 func (r *Reader) SelectStep(ctx context.Context, ms []series.Matcher, from, to, step int64) ([]Series, error) {
 	list, err := r.Find(ctx, ms)
 	if err != nil || len(list) == 0 {
 		return list, err
 	}
-	return list, r.fill(ctx, list, startOfDay(from-r.idle.Load()), to, step)
+	short := step > 0 && step < r.opts.Resolution
+	r.addLive(list, from, to, short, short)
+	if err := r.fill(ctx, list, startOfDay(from-r.idle.Load()), to, step); err != nil {
+		return nil, err
+	}
+	for i := range list {
+		list[i].Points = list[i].seconds(r.opts.Resolution)
+	}
+	return list, nil
 }
 
 // Fill reads the points of series that Find returned.

@@ -121,14 +121,19 @@ func (s *Series) samples(decrements bool, t timeline) []Sample {
 		return nil
 	case s.Key.Type == protocol.Counter && decrements:
 		total := 0 - s.Base.Neg // never -0
-		return t.scalars(s.Points, total, true, func(p block.Point) float64 { total -= p.Neg; return total })
+		list := t.scalars(s.Points, total, true, func(p block.Point) float64 { total -= p.Neg; return total })
+		return totals(t.step, t.now, true).between(list, s.live)
 	case s.Key.Type == protocol.Counter:
 		total := s.Base.Sum - s.Base.Neg
-		return t.scalars(s.Points, total, true, func(p block.Point) float64 { total += p.Sum - p.Neg; return total })
+		list := t.scalars(s.Points, total, true, func(p block.Point) float64 { total += p.Sum - p.Neg; return total })
+		return totals(t.step, t.now, false).between(list, s.live)
 	case s.Key.Type == protocol.Gauge:
-		return t.scalars(s.Points, 0, false, func(p block.Point) float64 { return p.Last })
+		list := t.scalars(s.Points, 0, false, func(p block.Point) float64 { return p.Last })
+		return levels(t.step, t.now).between(list, s.live)
 	case s.Key.Type == protocol.Set:
 		return t.each(s.Points, setSample)
+	case len(s.live) > 0:
+		return t.finerDistributions(s.Points, s.live)
 	default:
 		return t.each(s.Points, histogramSample)
 	}

@@ -128,6 +128,7 @@ type Problem struct {
 	Type     string `json:"type"`
 	Title    string `json:"title"`
 	Status   int    `json:"status"`
+	Code     string `json:"code,omitempty"` // for programs, where the status does not tell enough
 	Detail   string `json:"detail,omitempty"`
 	Instance string `json:"instance,omitempty"`
 	Field    string `json:"field,omitempty"`

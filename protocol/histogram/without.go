@@ -1,0 +1,140 @@
+package histogram
+
+import "math"
+
+// Without returns what h holds beyond o: what came into h since it was as o is.
+// o must be an earlier state of h, or have been merged into it. Weights that are
+// whole numbers, or sums of powers of two, are exact; of Min and Max only the
+// buckets are known in which they lie.
+func (h *Histogram) Without(o *Histogram) *Histogram {
+	d := New(h.schema)
+	if o.schema > h.schema { // h has widened since
+		w := *o
+		w.positive, w.negative = o.positive.clone(), o.negative.clone()
+		w.widen(o.schema - h.schema)
+		o = &w
+	}
+	d.positive.beyond(&h.positive, &o.positive)
+	d.negative.beyond(&h.negative, &o.negative)
+	d.zero = max(0, h.zero-o.zero)
+	if d.positive.n == 0 && d.negative.n == 0 && d.zero == 0 {
+		return d
+	}
+	d.Count = h.Count - o.Count
+	if d.sum = h.Sum() - o.Sum(); math.IsNaN(d.sum) {
+		d.sum = h.Sum() // both are infinite
+	}
+	d.Min, d.Max = math.Inf(1), math.Inf(-1)
+	d.Buckets(func(low, high, _ float64) bool {
+		d.Min, d.Max = min(d.Min, low), max(d.Max, high)
+		return true
+	})
+	d.Min, d.Max = max(d.Min, h.Min), min(d.Max, h.Max)
+	return d
+}
+
+// Become makes h equal to o, in h's own memory.
+func (h *Histogram) Become(o *Histogram) {
+	positive, negative := h.positive, h.negative
+	*h = *o
+	h.positive, h.negative = positive, negative
+	h.positive.become(&o.positive)
+	h.negative.become(&o.negative)
+}
+
+// Bytes returns how much memory the buckets take.
+func (h *Histogram) Bytes() int { return h.positive.bytes() + h.negative.bytes() }
+
+func (b *buckets) bytes() int {
+	n := pairBytes * cap(b.pairs)
+	if c := b.cells; c != nil {
+		n += 4*cap(c.small) + 8*cap(c.wide)
+	}
+	return n
+}
+
+const pairBytes = 8
+
+// beyond fills b with what a holds and o does not. Both have one schema.
+func (b *buckets) beyond(a, o *buckets) {
+	if a.whole() && (o.n == 0 || o.whole()) {
+		b.beyondWhole(a, o)
+		return
+	}
+	a.each(func(i int, w float64) bool {
+		if w -= o.weight(i); w > 0 {
+			b.add(i, w)
+		}
+		return true
+	})
+}
+
+// whole says that there is a cell of four bytes for each bucket.
+func (b *buckets) whole() bool { return b.cells != nil && b.cells.wide == nil }
+
+// weight returns a bucket's weight, 0 outside of the stretch too.
+func (b *buckets) weight(i int) float64 {
+	if i < b.first || i >= b.first+b.n {
+		return 0
+	}
+	if b.cells != nil {
+		return b.cells.at(i)
+	}
+	for _, p := range b.pairs {
+		if int(p.index) == i {
+			return float64(p.weight)
+		}
+	}
+	return 0
+}
+
+// beyondWhole is beyond without a call for each bucket: the live window asks for
+// thousands of distributions a second.
+func (b *buckets) beyondWhole(a, o *buckets) {
+	cells := a.cells.small[a.first-a.cells.base:][:a.n]
+	shift := a.first - o.first // of a cell's place among o's
+	less := func(i int) uint32 {
+		if k := i + shift; k >= 0 && k < o.n {
+			return min(o.cells.small[o.first-o.cells.base+k], cells[i])
+		}
+		return 0
+	}
+	low, high := len(cells), 0
+	for i, c := range cells {
+		if c != less(i) {
+			low, high = min(low, i), i+1
+		}
+	}
+	if low >= high {
+		return
+	}
+	b.first, b.n = a.first+low, high-low
+	b.cells = &stretch{base: b.first, small: make([]uint32, b.n)}
+	for i := range b.cells.small {
+		b.cells.small[i] = cells[low+i] - less(low+i)
+	}
+}
+
+func (b *buckets) become(o *buckets) {
+	pairs, mine := append(b.pairs[:0], o.pairs...), b.cells
+	*b = *o
+	b.pairs = pairs
+	if o.cells == nil {
+		return
+	}
+	if mine == nil {
+		mine = new(stretch)
+	}
+	small, wide := append(mine.small[:0], o.cells.small...), append(mine.wide[:0], o.cells.wide...)
+	*mine = stretch{base: o.cells.base, small: small}
+	if o.cells.wide != nil { // which of the two there is says how a cell is read
+		mine.small, mine.wide = nil, wide
+	}
+	b.cells = mine
+}
+
+func (b *buckets) clone() buckets {
+	var c buckets
+	c.become(b)
+	return c
+}
