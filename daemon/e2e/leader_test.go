@@ -139,7 +139,10 @@ func TestTwoDaemons(t *testing.T) {
 				Result []struct{ Value [2]any }
 			}
 		}
-		d.get("/prometheus/api/v1/query?query=sum(past_count_total)", &res)
+		d.get(fmt.Sprintf("/prometheus/api/v1/query?query=sum(past_count_total)&time=%d", hour*3600+150), &res)
+		if len(res.Data.Result) != 1 {
+			t.Fatalf("the old hours are answered with %+v", res)
+		}
 		if got := fmt.Sprint(res.Data.Result[0].Value[1]); got != fmt.Sprint(old.sum) {
 			t.Errorf("the old hours add up to %s, want %v", got, old.sum)
 		}

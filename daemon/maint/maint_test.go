@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,12 +142,13 @@ func TestRunEndsQuietly(t *testing.T) {
 // TestFollowersRest works only where it is let, at once when it wins the lead.
 func TestFollowersRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, won, leads := &recorder{}, make(chan struct{}, 1), false
+		r, won := &recorder{}, make(chan struct{}, 1)
+		var leads atomic.Bool
 		lead := func(ctx context.Context, work func(context.Context)) bool {
-			if leads {
+			if leads.Load() {
 				work(ctx)
 			}
-			return leads
+			return leads.Load()
 		}
 		m := New(r, r, backlog{}, slog.New(slog.DiscardHandler), time.Now).WithLead(lead, won)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -156,7 +158,7 @@ func TestFollowersRest(t *testing.T) {
 		if len(r.compacted) != 0 || len(r.dropped) != 0 {
 			t.Errorf("a follower compacted %d times", len(r.compacted))
 		}
-		leads = true
+		leads.Store(true)
 		won <- struct{}{}
 		synctest.Wait()
 		if len(r.compacted) != 1 {
