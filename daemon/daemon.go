@@ -292,6 +292,7 @@ func (d *Daemon) runBackground() {
 	d.background.Go(func() { d.fail(d.lanes.Sequence(ctx)) })
 	d.background.Go(func() { d.fail(d.loop.Run(ctx)) })
 	d.background.Go(func() { d.maint.Run(ctx) })
+	d.background.Go(func() { d.store.KeepIndex(ctx) })
 	d.background.Go(func() { d.eventKeeper().Run(ctx) })
 	d.background.Go(func() { d.watchBooks(ctx) })
 	d.background.Go(func() { d.watchSettings(ctx) })

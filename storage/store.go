@@ -57,6 +57,7 @@ type Store struct {
 	work sync.Mutex
 	// people are the series that have rows by the minute.
 	people atomic.Pointer[[]int64]
+	index  *seriesIndex
 }
 
 const defaultTimeout = 30 * time.Second
@@ -75,7 +76,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, timeout: o.Timeout}
+	s := &Store{db: db, timeout: o.Timeout, index: newSeriesIndex(o.Logger)}
 	if db.Name == dialect.SQLite {
 		s.files = newChunkFiles(db.Path)
 	}

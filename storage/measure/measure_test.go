@@ -8,9 +8,8 @@ import (
 	"example.com/nexusctl/storage/migrate"
 )
 
-// TestRun measures a day of a few series, with points far apart, so that every
-// figure is there.
-func TestRun(t *testing.T) {
+// empty opens a store without series.
+func empty(t *testing.T) *storage.Store {
 	dir := t.TempDir()
 	m, err := migrate.Open(t.Context(), "sqlite:nexus.db", dir, "")
 	if err != nil {
@@ -26,7 +25,18 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// TestRun measures a day of a few series, with points far apart, so that every
+// figure is there.
+func TestRun(t *testing.T) {
+	s := empty(t)
 	list, err := Run(t.Context(), s, Options{
 		Mix: Realistic, Series: 50, Hours: 24, Step: 10 * minute, CPU: func() float64 { return 0 }, Tell: func(string, ...any) {},
 	})
@@ -43,6 +53,26 @@ func TestRun(t *testing.T) {
 	}
 	if r := seen["read one series, the last 24 hours"]; !strings.Contains(r.Name, "(144 points)") || r.P50 <= 0 || r.P95 < r.P50 {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestLookups: the look-ups find what the set was made of, and have figures.
+func TestLookups(t *testing.T) {
+	list, err := Lookups(t.Context(), empty(t), Options{Series: 16_000, CPU: func() float64 { return 0 }, Tell: func(string, ...any) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]Result{}
+	for _, r := range list {
+		seen[r.Name] = r
+	}
+	for _, name := range []string{`ids of env="prod",host=~"web.*" (2000 series)`, `ids of env="prod",host="web0042" (2 series)`, "the same, with their rows (2 series)"} {
+		if r := seen[name]; r.P50 <= 0 || r.P95 < r.P50 {
+			t.Errorf("%s: %+v", name, list)
+		}
+	}
+	if r := seen["make the index"]; r.BytesPerSeries <= 0 {
+		t.Errorf("%+v", r)
 	}
 }
 
