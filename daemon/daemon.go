@@ -76,6 +76,9 @@ type Daemon struct {
 	tracer     *telemetry.Tracer
 	busy       atomic.Pointer[[]flush.Busy] // of the last stored generation
 
+	purger  *maint.Purger
+	deleter *flush.Deleter
+
 	background sync.WaitGroup
 	running    context.Context    // ends with cancel
 	cancel     context.CancelFunc // ends sequencer, flush loop and maintenance
@@ -265,6 +268,7 @@ func (d *Daemon) openReads() error {
 		MaxLength: int(d.config.Query.MaxLength), MaxDepth: d.config.Query.MaxDepth,
 	}, d.component("query"))
 	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now).WithTiers(d.store, d.tiers)
+	d.openDeleter()
 	list, err := objective.Compile(d.config.SLO)
 	if err != nil {
 		return err
@@ -293,6 +297,7 @@ func (d *Daemon) runBackground() {
 	d.background.Go(func() { d.fail(d.loop.Run(ctx)) })
 	d.background.Go(func() { d.maint.Run(ctx) })
 	d.background.Go(func() { d.store.KeepIndex(ctx) })
+	d.background.Go(func() { d.purger.Run(ctx) })
 	d.background.Go(func() { d.eventKeeper().Run(ctx) })
 	d.background.Go(func() { d.watchBooks(ctx) })
 	d.background.Go(func() { d.watchSettings(ctx) })

@@ -93,8 +93,11 @@ func (s *Store) compact(ctx context.Context, tx *sql.Tx, work []shardHour, stats
 		}
 		rows = append(rows, found...)
 	}
-	if len(rows) == 0 {
+	switch {
+	case stats.Blocks == 0:
 		return nil // another daemon was here first
+	case len(rows) == 0: // all of it was deleted
+		return s.dropBlocks(ctx, tx, work)
 	}
 	if err := s.number(ctx, tx, rows); err != nil {
 		return err
@@ -149,6 +152,9 @@ func (s *Store) takeBlocks(ctx context.Context, tx *sql.Tx, w shardHour, stats *
 		all = mergePoints(all, block.MergeWriters)
 	}
 	stats.Points += len(all)
+	if all, err = s.dropGone(ctx, tx, w.shard, all); err != nil {
+		return nil, fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
+	}
 	return chunkRows(all), nil
 }
 

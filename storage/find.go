@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"strconv"
 
 	"example.com/nexusctl/protocol"
@@ -75,6 +76,27 @@ func (s *Store) FindSeries(ctx context.Context, ms []series.Matcher, after int64
 func (s *Store) FindIDs(ctx context.Context, ms []series.Matcher, after int64, limit int) (ids []int64, indexed bool, err error) {
 	ids, _, indexed, err = s.findIndexed(ctx, ms, after, limit)
 	return ids, indexed, err
+}
+
+// SeriesIDs returns the ids of every series that matches, rising.
+func (s *Store) SeriesIDs(ctx context.Context, ms []series.Matcher) ([]int64, error) {
+	ids, indexed, err := s.FindIDs(ctx, ms, 0, math.MaxInt)
+	if err != nil || indexed {
+		return ids, err
+	}
+	for after := int64(0); ; {
+		list, err := s.scanSeries(ctx, ms, after, findPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range list {
+			ids = append(ids, one.ID)
+		}
+		if len(list) < findPage {
+			return ids, nil
+		}
+		after = list[len(list)-1].ID
+	}
 }
 
 // findTries bounds how often the index is asked again because series went

@@ -303,7 +303,8 @@ func (x *seriesIndex) giveUp(err error) {
 	x.log.Warn("series are found by scans from now on, which is slower", "error", err, "limit_bytes", x.limit)
 }
 
-// tailIndex reads the runs of ids that grew since the index is as of.
+// tailIndex reads the runs of ids that grew since the index is as of, and what
+// was deleted.
 func (s *Store) tailIndex(ctx context.Context) error {
 	x := s.index
 	_, since, _ := x.state()
@@ -311,6 +312,15 @@ func (s *Store) tailIndex(ctx context.Context) error {
 	err := s.read(ctx, "read new series", func(ctx context.Context, tx *sql.Tx) error {
 		c = change{}
 		if err := tx.QueryRowContext(ctx, "SELECT changes FROM series_next").Scan(&c.changes); err != nil {
+			return err
+		}
+		err := s.each(ctx, tx, func(rows *sql.Rows) error {
+			var id int64
+			err := rows.Scan(&id)
+			c.gone = append(c.gone, id)
+			return err
+		}, "SELECT id FROM series_gone WHERE seq > $1", since)
+		if err != nil {
 			return err
 		}
 		return s.each(ctx, tx, scanEntries(&c.made),
