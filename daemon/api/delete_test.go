@@ -162,9 +162,10 @@ func TestDeleteByAnotherDaemon(t *testing.T) {
 	one.expectLast("what the other stored", "shared", map[string]float64{"a": 5})
 	one.delete("shared")
 	two.expectLast("at once", "shared", nil)
-	two.stored()
-	time.Sleep(2100 * time.Millisecond) // two generations, of which the second began after the deletion
-	two.stored()
+	for range 2 { // the second of these generations was opened after the deletion
+		two.post("other:1|c\n")
+		two.stored()
+	}
 	two.post("shared:2|c|#i:a\n")
 	two.stored()
 	for _, s := range []*stack{one, two} {

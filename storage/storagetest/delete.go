@@ -71,6 +71,19 @@ func testDelete(t *testing.T, open Open) {
 	before, ledger := holding(t, s, kept), must[storage.Writer](t)(s.Writer(ctx, "w")).Counts.Stored
 	since := must[storage.Goings](t)(other.GoneSince(ctx, -1)).Changes
 
+	usage := must[storage.Usage](t)(s.Usage(ctx, 3))
+	if len(usage.Metrics) != 2 || usage.Metrics[0].Name != "doomed" || usage.Metrics[0].Series != 20 || len(usage.Series) != 3 || usage.Deleted.Total() != 0 {
+		t.Errorf("the space is taken by %+v", usage)
+	}
+	for i, n := range usage.Metrics[0].Bytes { // of histograms there are none
+		if (n > 0) != (storage.TierNames()[i] != "sketch_10s") {
+			t.Errorf("%s takes %d bytes", storage.TierNames()[i], n)
+		}
+	}
+	if one := usage.Series[0]; one.Key.Name != "doomed" && one.Key.Name != "kept" || one.Bytes.Total() == 0 || one.Bytes.Total() < usage.Series[2].Bytes.Total() {
+		t.Errorf("the largest series are %+v", usage.Series)
+	}
+
 	deleted := must[[]int64](t)(s.DeleteSeries(ctx, append(slices.Clone(doomed), 1<<40), 1000))
 	if slices.Sort(deleted); !slices.Equal(deleted, slices.Sorted(slices.Values(doomed))) {
 		t.Errorf("deleted %v", deleted)
@@ -98,6 +111,9 @@ func testDelete(t *testing.T, open Open) {
 		t.Errorf("series that came again have %d old points", n)
 	}
 
+	if usage := must[storage.Usage](t)(s.Usage(ctx, 3)); usage.Deleted.Total() == 0 {
+		t.Error("nothing is to be removed")
+	}
 	now := time.UnixMilli(2000)
 	if n := must[storage.PurgeStats](t)(s.Purge(ctx, now)); n.Series != 20 || n.Rows == 0 {
 		t.Errorf("purged %+v", n)
