@@ -87,6 +87,9 @@ type Daemon struct {
 	tracer     *telemetry.Tracer
 	busy       atomic.Pointer[[]flush.Busy] // of the last stored generation
 
+	purger  *maint.Purger
+	deleter *flush.Deleter
+
 	background sync.WaitGroup
 	running    context.Context    // ends with cancel
 	cancel     context.CancelFunc // ends sequencer, flush loop and maintenance
@@ -290,6 +293,7 @@ func (d *Daemon) openReads() error {
 	}, d.component("query"))
 	d.openFollower()
 	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now).WithTiers(d.store, d.tiers).WithLead(d.elector.Lead, d.elector.Won())
+	d.openDeleter()
 	list, err := objective.Compile(d.config.SLO)
 	if err != nil {
 		return err
@@ -318,6 +322,8 @@ func (d *Daemon) runBackground() {
 	d.background.Go(func() { d.fail(d.loop.Run(ctx)) })
 	d.runFleet(ctx)
 	d.background.Go(func() { d.maint.Run(ctx) })
+	d.background.Go(func() { d.store.KeepIndex(ctx) })
+	d.background.Go(func() { d.purger.Run(ctx) })
 	d.background.Go(func() { d.eventKeeper().Run(ctx) })
 	d.background.Go(func() { d.watchBooks(ctx) })
 	d.background.Go(func() { d.watchSettings(ctx) })

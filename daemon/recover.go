@@ -61,6 +61,7 @@ func (d *Daemon) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.catalog.Rest()
 	d.startLanes(start, d.settleReceived())
 	source.Progress = nil
 	d.logger.Info("recovered", "log_end", d.log.End(), "store_was_at", row.Position,

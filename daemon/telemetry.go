@@ -87,6 +87,12 @@ func (d *Daemon) measures() []telemetry.Measure {
 		telemetry.Counter("nexus_flush_retries_total", "Flush operations tried again because the store was away.", func() float64 { return float64(flusher.Retries.Load()) }),
 		telemetry.Gauge("nexus_flush_last_duration_seconds", "Duration of the last flush.", func() float64 { return float64(flusher.LastNanos.Load()) / 1e9 }),
 		telemetry.Gauge("nexus_head_bytes", "Recent blocks held in memory.", func() float64 { return float64(d.head.Bytes()) }),
+		telemetry.Gauge("nexus_series_indexed", "Series in the index over the store's series; 0 while there is none.", func() float64 { n, _ := d.store.IndexSize(); return float64(n) }),
+		telemetry.Gauge("nexus_series_index_bytes", "Memory of that index, reckoned from above.", func() float64 { _, n := d.store.IndexSize(); return float64(n) }),
+		telemetry.Counter("nexus_series_index_builds_total", "How often that index was made.", func() float64 { return float64(d.store.IndexStats().Builds.Load()) }),
+		telemetry.Counter("nexus_series_index_damaged_total", "How often that index was found not to be what the store holds, and made anew.", func() float64 { return float64(d.store.IndexStats().Damaged.Load()) }),
+		telemetry.Counter("nexus_series_index_dropped_total", "New series that did not fit the index's queue and were read back from the store.", func() float64 { return float64(d.store.IndexStats().Dropped.Load()) }),
+		telemetry.Counter("nexus_series_scans_total", "Look-ups of series that had to do without the index.", func() float64 { return float64(d.store.IndexStats().Scans.Load()) }),
 		telemetry.Gauge("nexus_uptime_seconds", "Time since the start.", func() float64 { return d.now().Sub(d.started).Seconds() }),
 	}
 }

@@ -110,8 +110,11 @@ func (s *Store) compact(ctx context.Context, tx *sql.Tx, work []shardHour, room 
 		}
 		rows = append(rows, found...)
 	}
-	if len(rows) == 0 {
+	switch {
+	case stats.Blocks == 0:
 		return nil // another daemon was here first
+	case len(rows) == 0: // all of it was deleted
+		return s.dropBlocks(ctx, tx, work)
 	}
 	if err := s.number(ctx, tx, rows); err != nil {
 		return err
@@ -162,8 +165,15 @@ func (s *Store) takeBlocks(ctx context.Context, tx *sql.Tx, w shardHour, room *g
 		}
 	}
 	var rows []chunkRow
+	gone, err := s.gone(ctx, tx, w.shard)
+	if err != nil {
+		return nil, err
+	}
 	for _, points := range room.merge(len(writers)) {
 		stats.Points += len(points)
+		if _, deleted := gone[points[0].Series]; deleted {
+			continue
+		}
 		rows = s.chunkRows(points, rows)
 	}
 	stats.Blocks += blocks

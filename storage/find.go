@@ -4,12 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"regexp/syntax"
+	"math"
 	"strconv"
-	"strings"
 
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
+	"example.com/nexusctl/storage/postings"
 )
 
 // Series is one stored series.
@@ -46,9 +46,66 @@ func (s *Store) Names(ctx context.Context) (list []Name, err error) {
 }
 
 // FindSeries returns up to limit series that match, by rising id from behind
-// after. A name, or the beginning of one, is looked up by index; tags are
-// compared row by row.
-func (s *Store) FindSeries(ctx context.Context, ms []series.Matcher, after int64, limit int) (list []Series, err error) {
+// after. The index in memory says which; while there is none, rows are compared
+// one by one.
+func (s *Store) FindSeries(ctx context.Context, ms []series.Matcher, after int64, limit int) ([]Series, error) {
+	for range findTries {
+		ids, changes, ok, err := s.findIndexed(ctx, ms, after, limit)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			break
+		}
+		list, err := s.seriesByID(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		whole, err := s.checkFound(ctx, ids, list, changes)
+		if whole || err != nil {
+			return list, err
+		}
+	}
+	s.index.stats.Scans.Add(1)
+	return s.scanSeries(ctx, ms, after, limit)
+}
+
+// FindIDs returns the ids of up to limit series that match, rising, from behind
+// after; indexed is false where there is no index to tell, and nothing was looked
+// for.
+func (s *Store) FindIDs(ctx context.Context, ms []series.Matcher, after int64, limit int) (ids []int64, indexed bool, err error) {
+	ids, _, indexed, err = s.findIndexed(ctx, ms, after, limit)
+	return ids, indexed, err
+}
+
+// SeriesIDs returns the ids of every series that matches, rising.
+func (s *Store) SeriesIDs(ctx context.Context, ms []series.Matcher) ([]int64, error) {
+	ids, indexed, err := s.FindIDs(ctx, ms, 0, math.MaxInt)
+	if err != nil || indexed {
+		return ids, err
+	}
+	for after := int64(0); ; {
+		list, err := s.scanSeries(ctx, ms, after, findPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range list {
+			ids = append(ids, one.ID)
+		}
+		if len(list) < findPage {
+			return ids, nil
+		}
+		after = list[len(list)-1].ID
+	}
+}
+
+// findTries bounds how often the index is asked again because series went
+// between its answer and the rows.
+const findTries = 3
+
+// scanSeries is FindSeries without the index. A name, or the beginning of one,
+// is looked up by the database; tags are compared row by row.
+func (s *Store) scanSeries(ctx context.Context, ms []series.Matcher, after int64, limit int) (list []Series, err error) {
 	where, args := nameClause(ms)
 	query := "SELECT series.id, series.key, COALESCE(metric.description, ''), COALESCE(metric.unit, '') FROM series LEFT JOIN metric ON metric.name = series.name WHERE series.id > $1" +
 		where + " ORDER BY series.id LIMIT $2"
@@ -116,27 +173,11 @@ func nameClause(ms []series.Matcher) (clause string, args []any) {
 		case m.Tag == series.TypeTag && m.Op == series.Equal:
 			add(" AND series.type = %s", m.Value)
 		case m.Tag == series.NameTag && m.Op == series.Regexp:
-			if p := literalPrefix(m.Value); p != "" {
+			if p := postings.Prefix(m.Value); p != "" {
 				add(" AND series.name >= %s", p)
 				add(" AND series.name < %s", p+maxRune)
 			}
 		}
 	}
 	return clause, args
-}
-
-// literalPrefix returns what every match of the expression begins with.
-func literalPrefix(pattern string) string {
-	re, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return ""
-	}
-	re = re.Simplify()
-	if re.Op == syntax.OpConcat && len(re.Sub) > 0 {
-		re = re.Sub[0]
-	}
-	if re.Op != syntax.OpLiteral || re.Flags&syntax.FoldCase != 0 {
-		return ""
-	}
-	return strings.ToValidUTF8(string(re.Rune), "")
 }

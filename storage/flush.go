@@ -235,6 +235,7 @@ func (s *Store) checkNames(ctx context.Context, tx *sql.Tx, named []Named) error
 			return err
 		}
 		if found != len(part) {
+			s.index.forget()
 			return ErrRenamed
 		}
 	}

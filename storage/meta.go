@@ -13,3 +13,28 @@ func (s *Store) SetMeta(ctx context.Context, name, description, unit string) err
 		return err
 	})
 }
+
+// Meta is what people said of a metric.
+type Meta struct{ Name, Description, Unit string }
+
+// maxMeta bounds the metrics that Metas returns.
+const maxMeta = 50_000
+
+// Metas returns what people said of metrics, by name: of the one that is named,
+// or of the first maxMeta where none is.
+func (s *Store) Metas(ctx context.Context, name string) (list []Meta, err error) {
+	where, args := "", []any{maxMeta}
+	if name != "" {
+		where, args = " WHERE name = $2", append(args, name)
+	}
+	err = s.read(ctx, "read descriptions", func(ctx context.Context, tx *sql.Tx) error {
+		list = nil
+		return s.each(ctx, tx, func(rows *sql.Rows) error {
+			var m Meta
+			err := rows.Scan(&m.Name, &m.Description, &m.Unit)
+			list = append(list, m)
+			return err
+		}, "SELECT name, description, unit FROM metric"+where+" ORDER BY name LIMIT $1", args...)
+	})
+	return list, err
+}

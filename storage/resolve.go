@@ -9,6 +9,7 @@ import (
 
 	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage/dialect"
+	"example.com/nexusctl/storage/postings"
 )
 
 // maxRun is the largest run of neighbouring ids that one name is allotted.
@@ -37,6 +38,9 @@ func (s *Store) Resolve(ctx context.Context, keys [][]byte) ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(r.made) > 0 {
+		s.index.note(change{changes: r.changes, made: r.made})
+	}
 	ids := make([]int64, len(keys))
 	for i, k := range keys {
 		ids[i] = r.ids[string(k)]
@@ -49,6 +53,9 @@ type resolution struct {
 	hashes [][]byte
 	ids    map[string]int64
 	next   map[string]int64 // ordinal of the next key of a hash, where it has one
+
+	changes int64            // the store's count of additions, with this one
+	made    []postings.Entry // what was added
 }
 
 func (r *resolution) lookup(ctx context.Context, tx *sql.Tx, keys [][]byte) error {
@@ -111,9 +118,12 @@ func (r *resolution) missing(keys [][]byte) (list []int) {
 func (r *resolution) add(ctx context.Context, tx *sql.Tx, keys [][]byte) error {
 	s := r.store
 	var next int64
-	if err := tx.QueryRowContext(ctx, "SELECT next FROM series_next"+s.db.ForUpdate).Scan(&next); err != nil {
+	if err := tx.QueryRowContext(ctx, "SELECT next, changes FROM series_next"+s.db.ForUpdate).Scan(&next, &r.changes); err != nil {
 		return err
 	}
+	r.made = nil
+	clear(r.ids) // a try that was rolled back left ids that nobody has
+	clear(r.next)
 	if err := r.lookup(ctx, tx, keys); err != nil {
 		return err
 	}
@@ -139,10 +149,11 @@ func (r *resolution) add(ctx context.Context, tx *sql.Tx, keys [][]byte) error {
 	if err := r.insert(ctx, tx, keys, missing, parsed, &a); err != nil {
 		return err
 	}
-	if err := a.save(ctx, tx, s); err != nil {
+	r.changes++
+	if err := a.save(ctx, tx, s, r.changes); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, s.db.Bind("UPDATE series_next SET next = $1"), a.next)
+	_, err = tx.ExecContext(ctx, s.db.Bind("UPDATE series_next SET next = $1, changes = $2"), a.next, r.changes)
 	return err
 }
 
@@ -213,20 +224,22 @@ func (a *allotment) id(name string) int64 {
 	return g.start + g.used - 1
 }
 
-func (a *allotment) save(ctx context.Context, tx *sql.Tx, s *Store) error {
+func (a *allotment) save(ctx context.Context, tx *sql.Tx, s *Store, changes int64) error {
 	for name, g := range a.runs {
 		a.full = append(a.full, namedRun{name, g})
 	}
 	var names []string
-	var starts, sizes, used []int64
+	var starts, sizes, used, changed []int64
 	for _, g := range a.full {
 		if g.changed {
 			names, starts, sizes, used = append(names, g.name), append(starts, g.start), append(sizes, g.size), append(used, g.used)
+			changed = append(changed, changes)
 		}
 	}
-	return s.insert(ctx, tx, "INSERT INTO series_run (name, start, size, used)", []dialect.Column{
+	return s.insert(ctx, tx, "INSERT INTO series_run (name, start, size, used, changed)", []dialect.Column{
 		{Name: "name", Values: names}, {Name: "start", Values: starts}, {Name: "size", Values: sizes}, {Name: "used", Values: used},
-	}, "ON CONFLICT (name, start) DO UPDATE SET used = excluded.used")
+		{Name: "changed", Values: changed},
+	}, "ON CONFLICT (name, start) DO UPDATE SET used = excluded.used, changed = excluded.changed")
 }
 
 func (r *resolution) insert(ctx context.Context, tx *sql.Tx, keys [][]byte, missing []int, parsed []series.Key, a *allotment) error {
@@ -245,6 +258,7 @@ func (r *resolution) insert(ctx context.Context, tx *sql.Tx, keys [][]byte, miss
 		}
 		tags[i] = text
 		r.ids[string(keys[m])] = ids[i]
+		r.made = append(r.made, postings.Entry{ID: ids[i], Key: k})
 	}
 	return r.store.insert(ctx, tx, "INSERT INTO series (id, key_hash, ordinal, key, name, type, tags)", []dialect.Column{
 		{Name: "id", Values: ids}, {Name: "key_hash", Values: hashes}, {Name: "ordinal", Values: ordinals}, {Name: "key", Values: raw},

@@ -61,6 +61,7 @@ type Store struct {
 	// tiers are the floors that the last reader saw: the next one plans with them,
 	// and asks whether they still hold together with everything else.
 	tiers atomic.Pointer[floors]
+	index *seriesIndex
 }
 
 const defaultTimeout = 30 * time.Second
@@ -79,7 +80,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, timeout: o.Timeout, seat: dialect.Config{URL: o.URL, DataDir: o.DataDir, Password: o.Password, MaxConns: 1, Logger: o.Logger}}
+	s := &Store{db: db, timeout: o.Timeout, index: newSeriesIndex(o.Logger), seat: dialect.Config{URL: o.URL, DataDir: o.DataDir, Password: o.Password, MaxConns: 1, Logger: o.Logger}}
 	if db.Name == dialect.SQLite {
 		s.files = newChunkFiles(db.Path)
 	}

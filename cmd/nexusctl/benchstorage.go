@@ -26,12 +26,14 @@ func benchStorageCommand() *cli.Command {
 removed again. A Postgres database has to be empty, and keeps what was written.
 --mix realistic has counters that jitter, gauges that walk by hundredths and
 constants, 40, 40 and 20 in a hundred; noisy gives the gauges seventeen digits;
-timers are histograms alone.
+timers are histograms alone. --lookup names the series, has them indexed, and
+times look-ups by tags.
 
 Examples:
    nexusctl bench storage --series 100000 --flushes 20
    nexusctl bench storage --series 100000 --flushes 20 --beside
    nexusctl bench storage --series 5000 --hours 24
+   nexusctl bench storage --lookup --series 1000000
    nexusctl bench storage --series 5000 --hours 24 --storage postgres://nexus@localhost/empty --server-pid 4711`,
 		Flags: []cli.Flag{
 			outputFlag(),
@@ -41,6 +43,7 @@ Examples:
 			&cli.IntFlag{Name: "hours", Usage: "hours of points that are stored, compacted and read", Value: 24},
 			&cli.IntFlag{Name: "flushes", Usage: "time so many flushes, and nothing else"},
 			&cli.BoolFlag{Name: "beside", Usage: "with --flushes: time reads of the last hour beside them"},
+			&cli.BoolFlag{Name: "lookup", Usage: "time look-ups by tags, and nothing else"},
 			&cli.DurationFlag{Name: "step", Usage: "between two points of a series", Value: 10 * time.Second},
 			&cli.StringFlag{Name: "mix", Usage: "realistic, noisy or timers", Value: "realistic"},
 			&cli.IntFlag{Name: "server-pid", Usage: "count the processor time of this process and its children too (Linux)"},
@@ -70,7 +73,11 @@ func benchStorage(c *cli.Context) error {
 	ctx, stop := interruptible(c.Context)
 	defer stop()
 	pid := c.Int("server-pid")
-	results, err := measureStorage(ctx, c, measure.Options{
+	measured := measure.Run
+	if c.Bool("lookup") {
+		measured = measure.Lookups
+	}
+	results, err := measureStorage(ctx, c, measured, measure.Options{
 		Mix: mix, Series: c.Int("series"), Hours: c.Int("hours"), Flushes: c.Int("flushes"), Beside: c.Bool("beside"), Step: c.Duration("step").Milliseconds(),
 		CPU: func() float64 { return loadgen.CPUTime().Seconds() + processTime(pid) },
 		Tell: func(format string, args ...any) {
@@ -91,7 +98,7 @@ func benchStorage(c *cli.Context) error {
 	return emit(c.App.Writer, format, report, storageTable(results))
 }
 
-func measureStorage(ctx context.Context, c *cli.Context, o measure.Options) ([]measure.Result, error) {
+func measureStorage(ctx context.Context, c *cli.Context, run func(context.Context, *storage.Store, measure.Options) ([]measure.Result, error), o measure.Options) ([]measure.Result, error) {
 	url, dir := c.String("storage"), ""
 	if url == "" {
 		var err error
@@ -117,11 +124,11 @@ func measureStorage(ctx context.Context, c *cli.Context, o measure.Options) ([]m
 	if z, err := s.Sizes(ctx); err != nil || z.Series > 0 {
 		return nil, errors.Join(err, usage("the store has %d series: only an empty one is measured", z.Series))
 	}
-	return measure.Run(ctx, s, o)
+	return run(ctx, s, o)
 }
 
 func storageTable(results []measure.Result) *table {
-	t := &table{head: []string{"NAME", "OPS", "P50 MS", "P95 MS", "P99 MS", "PER SECOND", "CPU-S/M", "BYTES", "B/POINT", "B/VALUE"}}
+	t := &table{head: []string{"NAME", "OPS", "P50 MS", "P95 MS", "P99 MS", "PER SECOND", "CPU-S/M", "BYTES", "B/POINT", "B/VALUE", "B/SERIES"}}
 	some := func(v float64, digits int) string {
 		if v == 0 {
 			return ""
@@ -130,7 +137,7 @@ func storageTable(results []measure.Result) *table {
 	}
 	for _, r := range results {
 		t.add(r.Name, strconv.FormatInt(r.Ops, 10), some(r.P50, 3), some(r.P95, 3), some(r.P99, 3), some(r.PerSecond, 0), some(r.CPUSPerMillion, 3),
-			some(float64(r.Bytes), 0), some(r.BytesPerPoint, 3), some(r.BytesPerValue, 3))
+			some(float64(r.Bytes), 0), some(r.BytesPerPoint, 3), some(r.BytesPerValue, 3), some(r.BytesPerSeries, 1))
 	}
 	return t
 }

@@ -30,7 +30,8 @@ func isOwn(name string) bool {
 }
 
 // Series is one series of this process. Its fields never change but for the
-// store's id, the Ordered flag and the references, which only grow.
+// store's id, whether it was deleted, the Ordered flag and the references, which
+// only grow.
 type Series struct {
 	Index uint32 // dense in this process, from 0
 	Key   string // canonical bytes, as series.Key.Append gives them
@@ -42,6 +43,7 @@ type Series struct {
 	Ordered atomic.Bool
 
 	id   atomic.Int64
+	gone atomic.Bool // deleted, and not seen since
 	mu   sync.Mutex
 	refs []LaneRef
 	few  [2]LaneRef // where refs begin: most series have no more
@@ -59,8 +61,17 @@ func (s *Series) Bytes() []byte { return unsafe.Slice(unsafe.StringData(s.Key), 
 // ID returns the store's id, 0 while the series has none.
 func (s *Series) ID() int64 { return s.id.Load() }
 
-// SetID records the store's id.
-func (s *Series) SetID(id int64) { s.id.Store(id) }
+// SetID records the store's id. A series that gets one is there.
+func (s *Series) SetID(id int64) {
+	s.id.Store(id)
+	if id != 0 && s.gone.Load() {
+		s.gone.Store(false)
+	}
+}
+
+// Gone reports a series that was deleted and not seen since: whoever lists
+// series leaves it out.
+func (s *Series) Gone() bool { return s.gone.Load() }
 
 // Refs returns the references under which the lanes know the series.
 func (s *Series) Refs() []LaneRef {
@@ -93,6 +104,8 @@ type Catalog struct {
 	tags   []series.Tag // scratch
 
 	overflowed atomic.Uint64
+	deletions  uint64    // how often series were deleted
+	returned   []*Series // that came again since the last time
 }
 
 // NewCatalog returns an empty catalog that admits up to budget series; beyond
@@ -130,6 +143,7 @@ func (c *Catalog) Intern(key []byte) (*Series, error) {
 func (c *Catalog) Admit(m *protocol.Metric, key []byte, from func() Source) *Series {
 	h := c.byKey.hash(key)
 	if s := c.lookup(h, key); s != nil {
+		c.Return(s)
 		return s
 	}
 	c.mu.Lock()
@@ -154,6 +168,53 @@ func (c *Catalog) Admit(m *protocol.Metric, key []byte, from func() Source) *Ser
 	key = over.Append(nil)
 	return c.add(c.byKey.hash(key), key, source)
 }
+
+// Delete marks series as gone, without an id. A lane that knows their spellings
+// must forget them after this, or Admit will not hear of it when they come again.
+func (c *Catalog) Delete(list []*Series) {
+	for _, s := range list {
+		s.SetID(0)
+		s.gone.Store(true)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deletions++
+	c.returned = nil
+}
+
+// Rest marks every series without an id as gone: what a log brought back and
+// what was stored of it has one, so the store knows it, or it was deleted. It is
+// for a start, when nothing waits to be stored.
+func (c *Catalog) Rest() {
+	var list []*Series
+	for _, s := range c.Snapshot() {
+		if s.ID() == 0 {
+			list = append(list, s)
+		}
+	}
+	c.Delete(list)
+}
+
+// Return says that a series is there, which may have been deleted.
+func (c *Catalog) Return(s *Series) {
+	if !s.gone.Load() || !s.gone.CompareAndSwap(true, false) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.returned = append(c.returned, s)
+}
+
+// Returned returns how often series were deleted, and which of them came again
+// since the last time. The slice must not be changed.
+func (c *Catalog) Returned() (deletions uint64, list []*Series) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.deletions, c.returned[:len(c.returned):len(c.returned)]
+}
+
+// Lookup returns the series of a canonical key, nil where there is none.
+func (c *Catalog) Lookup(key []byte) *Series { return c.lookup(c.byKey.hash(key), key) }
 
 // At returns the series with the index.
 func (c *Catalog) At(index uint32) *Series {

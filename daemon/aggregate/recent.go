@@ -72,6 +72,20 @@ func (r *Recent) Forget(series uint32, s *record.Raw) {
 	delete(r.older, rawAt{s.Time, series})
 }
 
+// ForgetSeries forgets every sample of series: what is sent of them again is
+// fresh.
+func (r *Recent) ForgetSeries(series map[uint32]struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, known := range []map[rawAt]uint64{r.newer, r.older} {
+		for k := range known {
+			if _, ok := series[k.series]; ok {
+				delete(known, k)
+			}
+		}
+	}
+}
+
 // Size returns how many samples are remembered, and how many were forgotten for
 // want of room.
 func (r *Recent) Size() (samples int, forgotten uint64) {

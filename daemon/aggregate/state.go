@@ -95,6 +95,20 @@ func (s *State) Set(series uint32, v float64) {
 	s.last[series] = v
 }
 
+// Forget makes gauges unknown: their next delta starts at 0. It returns how many
+// were known.
+func (s *State) Forget(series []uint32) (known int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range series {
+		if int(i) < len(s.last) && !math.IsNaN(s.last[i]) {
+			s.last[i] = math.NaN()
+			known++
+		}
+	}
+	return known
+}
+
 // Each calls f for every known gauge, by rising index.
 func (s *State) Each(f func(series uint32, v float64)) {
 	s.mu.RLock()

@@ -32,6 +32,7 @@ type Options struct {
 	Ledger     func(context.Context) (ledger.Statement, error)
 	Objectives Objectives
 	Events     Events
+	Editor     Editor
 	// Cardinality reports with up to limit entries in each list.
 	Cardinality func(limit int) admit.Cardinality
 	// Durable waits until the log is durable up to a position.
@@ -125,6 +126,8 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/metrics", s.listMetrics},
 		{"GET /api/metrics", s.listMetrics},
 		{"GET /api/v1/metrics/{name}", s.getMetric},
+		{"PUT /api/v1/metrics/{name}", s.putMetric},
+		{"DELETE /api/v1/metrics/{name}", s.deleteMetric},
 		{"GET /api/v1/metrics/{name}/history", s.history},
 		{"GET /prometheus/api/v1/query", s.promQuery},
 		{"POST /prometheus/api/v1/query", s.promQuery},

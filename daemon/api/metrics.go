@@ -124,14 +124,8 @@ func intParam(r *http.Request, name string, otherwise, low, high int) (int, *api
 // where there is none. One value a step, milliseconds, is what will be shown; 0
 // is as gathered.
 func (s *Server) named(w http.ResponseWriter, r *http.Request, from, to, step int64) ([]query.Series, bool) {
-	name := r.PathValue("name")
-	if name == "" || len(name) > maxName {
-		s.problem(w, r, bad("name", "is empty or longer than 1024 bytes", "Name a metric."))
-		return nil, false
-	}
-	m, err := series.NewMatcher(series.NameTag, series.Equal, name)
-	if err != nil {
-		s.problem(w, r, bad("name", err.Error(), "Name a metric."))
+	_, m, ok := s.metricName(w, r)
+	if !ok {
 		return nil, false
 	}
 	list, err := s.opts.Reader.SelectStep(r.Context(), []series.Matcher{m}, from, to, step)
@@ -140,7 +134,7 @@ func (s *Server) named(w http.ResponseWriter, r *http.Request, from, to, step in
 		return nil, false
 	}
 	if len(list) == 0 {
-		s.problem(w, r, api.Problem{Status: http.StatusNotFound, Title: "No such metric", Detail: "No series has this name.", Field: "name", Fix: "GET /api/v1/metrics lists what there is."})
+		s.noMetric(w, r)
 		return nil, false
 	}
 	return list, true
@@ -155,7 +149,15 @@ func (s *Server) getMetric(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	d := api.MetricDetail{Name: list[0].Key.Name, Description: list[0].Description, Unit: list[0].Unit}
+	d := api.MetricDetail{Name: list[0].Key.Name}
+	about, err := s.opts.Editor.Descriptions(r.Context(), d.Name)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if len(about) > 0 {
+		d.Description, d.Unit = about[0].Description, about[0].Unit
+	}
 	for i := range list {
 		d.Series = append(d.Series, metricOf(&list[i]))
 		if t := list[i].Key.Type.String(); !slices.Contains(d.Types, t) {

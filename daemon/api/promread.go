@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/storage"
 )
 
 // promRoutes are what Grafana asks a Prometheus for beside queries.
@@ -126,7 +128,8 @@ type promMeta struct {
 	Unit string `json:"unit"`
 }
 
-// promMetadata says of each metric what its sender said, else how it is kept.
+// promMetadata says of each metric what people said of it, else its sender, else
+// how it is kept.
 func (s *Server) promMetadata(w http.ResponseWriter, r *http.Request) {
 	limit, err := strconv.Atoi(r.FormValue("limit"))
 	if r.FormValue("limit") == "" {
@@ -142,6 +145,11 @@ func (s *Server) promMetadata(w http.ResponseWriter, r *http.Request) {
 		s.promError(w, err)
 		return
 	}
+	about, err := s.descriptions(r.Context())
+	if err != nil {
+		s.promError(w, err)
+		return
+	}
 	out := map[string][]promMeta{}
 	add := func(name string, m promMeta) {
 		if _, known := out[name]; !known && (only == "" || name == only) && (limit < 0 || len(out) < limit) {
@@ -149,13 +157,26 @@ func (s *Server) promMetadata(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	for _, m := range metrics {
+		meta := promMeta{Type: promType(m)}
 		if a := s.opts.Gateway.Metadata().Of(m.Name); a.Type != "" {
-			add(m.Name, promMeta{a.Type, a.Help, a.Unit})
-		} else {
-			add(m.Name, promMeta{Type: promType(m)})
+			meta = promMeta{a.Type, a.Help, a.Unit}
 		}
+		if a, ok := about[m.Sent]; ok { // people know better than senders
+			meta.Help, meta.Unit = a.Description, a.Unit
+		}
+		add(m.Name, meta)
 	}
 	s.promWrite(w, http.StatusOK, promAnswer{Status: "success", Data: out})
+}
+
+// descriptions are what people said of metrics, by the name as sent.
+func (s *Server) descriptions(ctx context.Context) (map[string]storage.Meta, error) {
+	list, err := s.opts.Editor.Descriptions(ctx, "")
+	about := make(map[string]storage.Meta, len(list))
+	for _, m := range list {
+		about[m.Name] = m
+	}
+	return about, err
 }
 
 func promType(m query.Metric) string {

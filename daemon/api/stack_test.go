@@ -20,11 +20,17 @@ import (
 	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/protocol/api"
 	"example.com/nexusctl/protocol/client"
+	"example.com/nexusctl/storage/storagetest/pgtest"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(int) { http.DefaultTransport.(*http.Transport).CloseIdleConnections() }))
+	goleak.VerifyTestMain(withPostgres{m}, goleak.Cleanup(func(int) { http.DefaultTransport.(*http.Transport).CloseIdleConnections() }))
 }
+
+// withPostgres stops the server that tests have started.
+type withPostgres struct{ m *testing.M }
+
+func (w withPostgres) Run() int { return pgtest.Run(w.m) }
 
 // maxBody and maxLine are small, so that tests can pass them.
 const (
@@ -67,10 +73,18 @@ func start(t *testing.T) *stack {
 
 func startIn(t *testing.T, dir string) *stack {
 	t.Helper()
+	s, stop := startOn(t, dir, "sqlite:nexus.db")
+	t.Cleanup(stop)
+	return s
+}
+
+// startOn brings a daemon up on a store; it returns what stops it.
+func startOn(t *testing.T, dir, store string) (s *stack, stop func()) {
+	t.Helper()
 	settings, err := config.Resolve(config.Source{
 		Getenv: func(string) string { return "" },
 		Flags: map[string]string{
-			"server.listen": "127.0.0.1:0", "server.data_dir": dir, "aggregate.resolution": "1s",
+			"server.listen": "127.0.0.1:0", "server.data_dir": dir, "aggregate.resolution": "1s", "storage.url": store,
 			"ingest.max_body": "256KiB", "ingest.max_line": "4KiB", "ingest.lanes": "2",
 		},
 	})
@@ -81,24 +95,24 @@ func startIn(t *testing.T, dir string) *stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stack{t: t, dir: dir, log: new(syncBuffer)}
+	s = &stack{t: t, dir: dir, log: new(syncBuffer)}
 	d, err := daemon.Start(t.Context(), daemon.Options{Settings: settings, Log: logs.New(s.log, true, levels), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = func() {
 		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		if err := d.Stop(ctx); err != nil {
 			t.Error(err)
 		}
-	})
+	}
 	s.url = "http://" + d.Addr().String()
 	if s.http, err = client.NewHTTP(s.url); err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return s, stop
 }
 
 // reply is one answer, read whole.

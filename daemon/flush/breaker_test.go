@@ -24,7 +24,10 @@ type lone struct {
 }
 
 func (s *lone) Resolve(context.Context, [][]byte) ([]int64, error) { return nil, nil }
-func (s *lone) Probe(context.Context, storage.Flush) error         { return nil }
+func (s *lone) GoneSince(context.Context, int64) (storage.Goings, error) {
+	return storage.Goings{Complete: true}, nil
+}
+func (s *lone) Probe(context.Context, storage.Flush) error { return nil }
 func (s *lone) Commit(context.Context, storage.Flush) (bool, error) {
 	s.asked++
 	return true, s.answer()

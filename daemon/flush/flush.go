@@ -26,6 +26,7 @@ type Store interface {
 	Resolve(ctx context.Context, keys [][]byte) ([]int64, error)
 	Commit(ctx context.Context, f storage.Flush) (applied bool, err error)
 	Probe(ctx context.Context, f storage.Flush) error
+	GoneSince(ctx context.Context, since int64) (storage.Goings, error)
 }
 
 // Committed is one flush that is in the store.
@@ -49,6 +50,7 @@ type Flusher struct {
 	refused  map[uint32]*refusal // series without an id, by index
 	named    []*admit.Series     // since the last commit
 	busiest  int                 // series that a flush names as such
+	deletion deletions
 
 	asked    sync.Mutex
 	requests []*Request
@@ -70,6 +72,7 @@ func New(store Store, catalog *admit.Catalog, writer string, position uint64, le
 		store: store, catalog: catalog, letters: letters, writer: writer, log: log, breaker: newBreaker(log), refused: map[uint32]*refusal{}, busiest: fewBusiest,
 	}
 	f.position.Store(position)
+	f.deletion.since = -1
 	return f
 }
 
@@ -96,6 +99,9 @@ func (f *Flusher) Flush(ctx context.Context, g *aggregate.Generation, state *agg
 	if err != nil {
 		return c, err
 	}
+	if err := f.learn(ctx, g); err != nil {
+		return c, err
+	}
 	if err := f.name(ctx, d); err != nil {
 		return c, err
 	}
@@ -110,6 +116,7 @@ func (f *Flusher) Flush(ctx context.Context, g *aggregate.Generation, state *agg
 	c.Flush, c.Busiest, c.Done = d.flush(), d.top.named(d.all), time.Now()
 	f.position.Store(g.To)
 	f.named = nil
+	f.deletion.opened = g.Next.At
 	f.count(d, c.Done.Sub(c.Began))
 	return c, nil
 }

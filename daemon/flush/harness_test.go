@@ -103,6 +103,13 @@ func (f *faulty) Resolve(ctx context.Context, keys [][]byte) ([]int64, error) {
 	return ids, errors.Join(err, call(after, "resolve"))
 }
 
+func (f *faulty) GoneSince(ctx context.Context, since int64) (storage.Goings, error) {
+	f.mu.Lock()
+	store := f.store
+	f.mu.Unlock()
+	return store.GoneSince(ctx, since)
+}
+
 func (f *faulty) Probe(ctx context.Context, c storage.Flush) error {
 	before, after := f.faults()
 	if err := call(before, "probe"); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
@@ -38,6 +39,10 @@ type Loop struct {
 	Logger *slog.Logger
 
 	last *aggregate.Generation // the newest that was stored from memory
+
+	deleter *Deleter
+	waiting sync.Mutex
+	deletes []*pendingDelete
 }
 
 // Run flushes until ctx ends. It returns an error only where going on would
@@ -82,6 +87,7 @@ func (l *Loop) flush(ctx context.Context, g *aggregate.Generation) error {
 	settled(c)
 	l.last = g
 	l.checkpoint(g)
+	l.between(ctx, g)
 	return nil
 }
 
@@ -138,7 +144,7 @@ func (l *Loop) LastCheckpoint() error {
 }
 
 // refold reads generations back from the log and flushes each.
-func (l *Loop) refold(ctx context.Context, after, upTo wal.Position, settle func(Committed)) error {
+func (l *Loop) refold(ctx context.Context, after, upTo wal.Position, settle func(context.Context, Committed)) error {
 	started := time.Now()
 	if err := l.Source.Log.WaitSynced(ctx, upTo); err != nil {
 		return err
@@ -148,7 +154,7 @@ func (l *Loop) refold(ctx context.Context, after, upTo wal.Position, settle func
 		if err != nil {
 			return err
 		}
-		settle(c)
+		settle(ctx, c)
 		return nil
 	})
 	if err == nil {
@@ -158,10 +164,13 @@ func (l *Loop) refold(ctx context.Context, after, upTo wal.Position, settle func
 }
 
 // settleSpilled settles a generation whose tables memory had given up.
-func (l *Loop) settleSpilled(c Committed) { l.settle(c, c.Generation.Advance) }
+func (l *Loop) settleSpilled(ctx context.Context, c Committed) {
+	l.settle(c, c.Generation.Advance)
+	l.between(ctx, c.Generation)
+}
 
 // restore puts back what the ledger counts as stored already.
-func (l *Loop) restore(c Committed) { l.store(c) }
+func (l *Loop) restore(_ context.Context, c Committed) { l.store(c) }
 
 func (l *Loop) settle(c Committed, advance func(*aggregate.State)) {
 	l.store(c)

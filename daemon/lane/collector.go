@@ -160,6 +160,15 @@ func (c *Collector) Done(generation uint64, commit func(state *aggregate.State))
 	}
 }
 
+// Change runs f on the gauges as the last stored generation left them, at one
+// moment for every reader.
+func (c *Collector) Change(f func(state *aggregate.State)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.version++
+	f(c.state)
+}
+
 // Empty reports that nothing waits for the store.
 func (c *Collector) Empty() bool {
 	c.mu.RLock()

@@ -65,9 +65,18 @@ func (s *Set) hurry() {
 }
 
 // Mark closes the open generation and opens the next.
-func (s *Set) Mark() error {
+func (s *Set) Mark() error { return s.mark(nil) }
+
+// MarkAfter is Mark; before it closes the open generation it calls f with that
+// one's number.
+func (s *Set) MarkAfter(f func(closing uint64)) error { return s.mark(f) }
+
+func (s *Set) mark(before func(closing uint64)) error {
 	s.marking.Lock()
 	defer s.marking.Unlock()
+	if before != nil {
+		before(s.open.Load().mark.Generation)
+	}
 	now := s.opts.Now().UnixMilli()
 	var closed opened
 	var m record.Mark

@@ -164,6 +164,22 @@ func (s *Set) SetLimits(ctx context.Context, l protocol.Limits) error {
 	})
 }
 
+// Forget has the lanes forget what they know of series: the raw samples that came
+// last, and how series are spelt. What comes next of them is admitted as if it
+// came for the first time.
+func (s *Set) Forget(ctx context.Context, list []*admit.Series) error {
+	raw := map[uint32]struct{}{}
+	for _, one := range list {
+		if one.Type == protocol.Raw {
+			raw[one.Index] = struct{}{}
+		}
+	}
+	if len(raw) > 0 {
+		s.order.recent.ForgetSeries(raw)
+	}
+	return s.ask(ctx, func(w *worker) { w.admit.Forget() })
+}
+
 // Assign picks the lane for a new connection, in turn. All of a connection's
 // chunks go to one lane, which keeps its lines in order.
 func (s *Set) Assign() int { return int(s.next.Add(1)) % len(s.workers) }

@@ -98,6 +98,7 @@ func cutNames(list []string, limit int) ([]string, bool) {
 // Metric is a name as PromQL shows it, and how its values are kept.
 type Metric struct {
 	Name string
+	Sent string // the name as sent
 	Type protocol.Type
 }
 
@@ -110,7 +111,7 @@ func (e *Engine) Metrics(ctx context.Context) ([]Metric, error) {
 	}
 	list := make([]Metric, 0, len(all))
 	for _, n := range all {
-		list = append(list, Metric{shownAs(n, "")[0].shown, n.Type})
+		list = append(list, Metric{shownAs(n, "")[0].shown, n.Name, n.Type})
 	}
 	return list, nil
 }

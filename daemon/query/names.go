@@ -56,10 +56,13 @@ const namesRefresh = 10 * time.Second
 
 // names is every metric name with its type, of the store and of this process.
 type names struct {
-	mu     sync.Mutex
-	known  map[storage.Name]struct{}
-	seen   int // series of the catalog looked at
-	loaded time.Time
+	mu    sync.Mutex
+	known map[storage.Name]struct{}
+	seen  int // series of the catalog looked at
+
+	deletions uint64 // of the catalog, as they were then
+	returned  int    // series that came again and were looked at
+	loaded    time.Time
 }
 
 // all returns the known names. The set must not be changed by the caller and
@@ -67,27 +70,38 @@ type names struct {
 func (n *names) all(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time) ([]storage.Name, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.known == nil || now.Sub(n.loaded) > namesRefresh {
+	deletions, returned := catalog.Returned() // before the series: what is deleted meanwhile goes the next time
+	if n.known == nil || now.Sub(n.loaded) > namesRefresh || n.deletions != deletions {
 		stored, err := store.Names(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("list names: %w", err)
 		}
 		// Built anew, so that a deleted name goes; the catalog's come back below.
 		n.known, n.seen, n.loaded = make(map[storage.Name]struct{}, len(stored)), 0, now
+		n.deletions, n.returned = deletions, 0
 		for _, name := range stored {
 			n.known[name] = struct{}{}
 		}
 	}
 	local := catalog.Snapshot()
-	for _, s := range local[n.seen:] {
-		if k, err := series.Parse([]byte(s.Key)); err == nil {
-			n.known[storage.Name{Name: k.Name, Type: k.Type}] = struct{}{}
-		}
-	}
-	n.seen = len(local)
+	n.add(local[n.seen:])
+	n.add(returned[n.returned:])
+	n.seen, n.returned = len(local), len(returned)
 	list := make([]storage.Name, 0, len(n.known))
 	for name := range n.known {
 		list = append(list, name)
 	}
 	return list, nil
+}
+
+// add takes the names of this process's series but those that were deleted.
+func (n *names) add(list []*admit.Series) {
+	for _, s := range list {
+		if s.Gone() {
+			continue
+		}
+		if k, err := series.Parse([]byte(s.Key)); err == nil {
+			n.known[storage.Name{Name: k.Name, Type: k.Type}] = struct{}{}
+		}
+	}
 }

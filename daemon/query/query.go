@@ -96,19 +96,22 @@ type Series struct {
 // Find returns the series that match, stored ones by id first. It fails with
 // ErrTooMany beyond the limit.
 func (r *Reader) Find(ctx context.Context, ms []series.Matcher) ([]Series, error) {
+	fresh := r.unnamed(ms) // before the store is asked: what has an id now, it knows
 	stored, err := r.store.FindSeries(ctx, ms, 0, r.opts.MaxSeries+1)
 	if err != nil {
 		return nil, fmt.Errorf("find series: %w", err)
 	}
 	found := make([]Series, 0, len(stored))
-	known := make(map[string]int, len(stored))
+	known := make(map[*admit.Series]struct{}, len(fresh))
 	for _, s := range stored {
-		known[string(s.Key.Append(nil))] = len(found)
-		found = append(found, Series{ID: s.ID, Key: s.Key, Description: s.Description, Unit: s.Unit})
+		one := r.withLocal(s)
+		if one.local != nil {
+			known[one.local] = struct{}{}
+		}
+		found = append(found, one)
 	}
-	for _, s := range r.candidates(ms) {
-		if i, ok := known[s.Key]; ok {
-			found[i].local = s
+	for _, s := range fresh {
+		if _, ok := known[s]; ok {
 			continue
 		}
 		key, err := series.Parse([]byte(s.Key))
@@ -123,6 +126,32 @@ func (r *Reader) Find(ctx context.Context, ms []series.Matcher) ([]Series, error
 		return nil, ErrTooMany
 	}
 	return found, nil
+}
+
+// withLocal is a stored series, with this process's of the same key.
+func (r *Reader) withLocal(s storage.Series) Series {
+	return Series{ID: s.ID, Key: s.Key, Description: s.Description, Unit: s.Unit, local: r.catalog.Lookup(s.Key.Append(nil))}
+}
+
+// unnamed returns this process's series that may match and have no id yet. Those
+// that were deleted are left out until they come again.
+func (r *Reader) unnamed(ms []series.Matcher) (list []*admit.Series) {
+	for _, s := range r.candidates(ms) {
+		if s.ID() == 0 && !s.Gone() {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// Unnamed counts the matching series that the store does not know yet.
+func (r *Reader) Unnamed(ms []series.Matcher) (n int) {
+	for _, s := range r.unnamed(ms) {
+		if key, err := series.Parse([]byte(s.Key)); err == nil && series.MatchAll(ms, key) {
+			n++
+		}
+	}
+	return n
 }
 
 // candidates returns this process's series that may match: of one name where

@@ -23,25 +23,16 @@ func (r *Reader) Resolution() time.Duration {
 // cursor behind them; 0 where nothing follows. Series that the store does not
 // know yet come with the last page.
 func (r *Reader) Page(ctx context.Context, ms []series.Matcher, after int64, limit int) (list []Series, next int64, err error) {
+	fresh := len(r.unnamed(ms)) > 0
 	stored, err := r.store.FindSeries(ctx, ms, after, limit)
 	if err != nil {
 		return nil, 0, err
 	}
-	local := map[string]int{}
 	for _, s := range stored {
-		local[string(s.Key.Append(nil))] = len(list)
-		list = append(list, Series{ID: s.ID, Key: s.Key, Description: s.Description, Unit: s.Unit})
+		list = append(list, r.withLocal(s))
 	}
-	last, fresh := len(stored) < limit, false
-	if !last {
-		next = stored[len(stored)-1].ID
-	}
-	for _, s := range r.candidates(ms) {
-		if i, ok := local[s.Key]; ok {
-			list[i].local = s
-			continue
-		}
-		fresh = fresh || last && s.ID() == 0
+	if len(stored) == limit {
+		next, fresh = stored[len(stored)-1].ID, false
 	}
 	if fresh { // without an id here; Find tells which have one in the store, as after a restart
 		all, err := r.Find(ctx, ms)

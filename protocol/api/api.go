@@ -108,6 +108,22 @@ type MetricDetail struct {
 	Series      []Metric `json:"series"`
 }
 
+// Description is what people say of a metric: the body of a PUT, without the
+// name, and its answer.
+type Description struct {
+	Name        string `json:"name,omitempty"`
+	Description string `json:"description"`
+	Unit        string `json:"unit"`
+}
+
+// Deletion says what a DELETE did, or would do.
+type Deletion struct {
+	Name   string `json:"name"`
+	Series int    `json:"series"` // deleted, or that match
+	DryRun bool   `json:"dry_run,omitempty"`
+	More   bool   `json:"more,omitempty"` // some are left: ask again
+}
+
 // History is one value a step for every series of a name.
 type History struct {
 	Name   string          `json:"name"`

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,6 +77,21 @@ func (h *HTTP) Metrics(ctx context.Context, filter url.Values) (p api.MetricPage
 // Metric reads everything of one name.
 func (h *HTTP) Metric(ctx context.Context, name string) (d api.MetricDetail, err error) {
 	return d, h.get(ctx, api.MetricsPath+"/"+url.PathEscape(name), nil, &d)
+}
+
+// Describe sets what people say of a metric.
+func (h *HTTP) Describe(ctx context.Context, name, description, unit string) (d api.Description, err error) {
+	body, err := json.Marshal(api.Description{Description: description, Unit: unit})
+	if err != nil {
+		return d, err
+	}
+	return d, h.ask(ctx, http.MethodPut, api.MetricsPath+"/"+url.PathEscape(name), nil, body, &d)
+}
+
+// Delete deletes the series of a metric that the filter names: tag=key:value,
+// match={…}; with dry_run=true it counts them.
+func (h *HTTP) Delete(ctx context.Context, name string, filter url.Values) (d api.Deletion, err error) {
+	return d, h.ask(ctx, http.MethodDelete, api.MetricsPath+"/"+url.PathEscape(name), filter, nil, &d)
 }
 
 // Overview reads the daemon at one glance.
@@ -174,7 +190,11 @@ func (h *HTTP) prom(ctx context.Context, path string, form url.Values) (QueryDat
 }
 
 func (h *HTTP) get(ctx context.Context, path string, query url.Values, v any) error {
-	status, body, err := h.do(ctx, path, query)
+	return h.ask(ctx, http.MethodGet, path, query, nil, v)
+}
+
+func (h *HTTP) ask(ctx context.Context, method, path string, query url.Values, send []byte, v any) error {
+	status, body, err := h.send(ctx, method, path, query, send)
 	if err != nil {
 		return err
 	}
@@ -197,6 +217,10 @@ func unexpected(status int, body []byte) error {
 }
 
 func (h *HTTP) do(ctx context.Context, path string, query url.Values) (status int, body []byte, err error) {
+	return h.send(ctx, http.MethodGet, path, query, nil)
+}
+
+func (h *HTTP) send(ctx context.Context, method, path string, query url.Values, send []byte) (status int, body []byte, err error) {
 	u := *h.base
 	unescaped, err := url.PathUnescape(path)
 	if err != nil {
@@ -204,9 +228,12 @@ func (h *HTTP) do(ctx context.Context, path string, query url.Values) (status in
 	}
 	u.RawPath, u.Path = u.Path+path, u.Path+unescaped
 	u.RawQuery = query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(send))
 	if err != nil {
 		return 0, nil, fmt.Errorf("request %s: %w", path, err)
+	}
+	if send != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	res, err := h.client.Do(req)
 	if err != nil {

@@ -27,8 +27,9 @@ type Result struct {
 	PerSecond      float64 `json:"per_second,omitempty"`
 	CPUSPerMillion float64 `json:"cpu_s_per_million,omitempty"` // points; client and server
 	Bytes          int64   `json:"bytes,omitempty"`
-	BytesPerPoint  float64 `json:"bytes_per_point,omitempty"` // of ten seconds
-	BytesPerValue  float64 `json:"bytes_per_value,omitempty"` // that differs within its point
+	BytesPerPoint  float64 `json:"bytes_per_point,omitempty"`  // of ten seconds
+	BytesPerValue  float64 `json:"bytes_per_value,omitempty"`  // that differs within its point
+	BytesPerSeries float64 `json:"bytes_per_series,omitempty"` // of memory
 }
 
 // Options say what is measured.

@@ -85,6 +85,26 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestLookups: the look-ups find what the set was made of, and have figures.
+func TestLookups(t *testing.T) {
+	list, err := Lookups(t.Context(), empty(t), Options{Series: 16_000, CPU: func() float64 { return 0 }, Tell: func(string, ...any) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]Result{}
+	for _, r := range list {
+		seen[r.Name] = r
+	}
+	for _, name := range []string{`ids of env="prod",host=~"web.*" (2000 series)`, `ids of env="prod",host="web0042" (2 series)`, "the same, with their rows (2 series)"} {
+		if r := seen[name]; r.P50 <= 0 || r.P95 < r.P50 {
+			t.Errorf("%s: %+v", name, list)
+		}
+	}
+	if r := seen["make the index"]; r.BytesPerSeries <= 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestSet: the set is of the kinds that it says, and counts its values.
 func TestSet(t *testing.T) {
 	s := newSet(Mix{Counters: 40, Gauges: 30, Timers: 20}, 1000)

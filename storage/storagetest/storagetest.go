@@ -41,6 +41,8 @@ func Run(t *testing.T, open Open) {
 		"events are kept, listed and dropped":     testEvents,
 		"every tier agrees with a list":           testTiers,
 		"raw samples are kept one by one":         testRaw,
+		"what is deleted is gone":                 testDelete,
+		"deletions beside writers":                testDeleteBesideWriters,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open) })
 	}

@@ -1,0 +1,15 @@
+-- +goose Up
+-- What was deleted: whose points are still to be removed, and which ids other
+-- daemons must not use any more.
+CREATE TABLE series_gone (
+    id bigint PRIMARY KEY,
+    seq bigint NOT NULL,
+    at bigint NOT NULL,
+    purged boolean NOT NULL DEFAULT false
+);
+CREATE INDEX series_gone_seq ON series_gone (seq);
+ALTER TABLE series_next ADD COLUMN forgotten bigint NOT NULL DEFAULT 0;
+
+-- +goose Down
+ALTER TABLE series_next DROP COLUMN forgotten;
+DROP TABLE series_gone;
