@@ -198,6 +198,10 @@ func (c *Catalog) Len() int {
 // Overflowed returns how many first sights the budget has turned away.
 func (c *Catalog) Overflowed() uint64 { return c.overflowed.Load() }
 
+// Lookup returns the series of a canonical key, nil where this process has not
+// seen it.
+func (c *Catalog) Lookup(key []byte) *Series { return c.lookup(key) }
+
 func (c *Catalog) lookup(key []byte) *Series {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/cursor"
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
@@ -47,6 +48,8 @@ type Options struct {
 	Now     func() time.Time
 	// Gateway is the doors of other ecosystems.
 	Gateway *gateway.Gateway
+	// CursorKey seals the cursors of lists; without one they end with the process.
+	CursorKey []byte
 }
 
 // Stats are the counters of all requests.
@@ -61,17 +64,24 @@ type Server struct {
 	mux   *http.ServeMux
 	stats Stats
 
+	cursors *cursor.Sealer
+	answers http.Handler // the routes, their answers compressed
+
 	maxBody, maxForm atomic.Int64 // bytes
 }
 
 // New returns the handler of every route.
 func New(o Options) *Server {
-	s := &Server{opts: o, mux: http.NewServeMux()}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{opts: o, mux: http.NewServeMux(), cursors: cursor.New(o.CursorKey, o.Now)}
 	s.SetLimits(o.MaxBody, o.Limits.MaxLine)
 	for _, r := range s.routes() {
 		s.mux.HandleFunc(r.pattern, r.handle)
 	}
 	s.mux.HandleFunc("/", s.notFound)
+	s.answers = compressed(http.HandlerFunc(s.contain))
 	return s
 }
 
@@ -131,7 +141,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w}
 	defer s.observe(r, rec, time.Now())
 	rec.Header().Set(requestIDHeader, requestID(r))
-	s.contain(rec, r)
+	s.answers.ServeHTTP(rec, r)
 }
 
 func (s *Server) contain(w http.ResponseWriter, r *http.Request) {

@@ -2,7 +2,6 @@ package query
 
 import (
 	"context"
-	"errors"
 	"math"
 	"slices"
 	"time"
@@ -17,45 +16,6 @@ import (
 // Resolution returns the bucket width.
 func (r *Reader) Resolution() time.Duration {
 	return time.Duration(r.opts.Resolution) * time.Millisecond
-}
-
-// Page returns up to limit matching series with their recent points, and the
-// cursor behind them; 0 where nothing follows. Series that the store does not
-// know yet come with the last page.
-func (r *Reader) Page(ctx context.Context, ms []series.Matcher, after int64, limit int) (list []Series, next int64, err error) {
-	stored, err := r.store.FindSeries(ctx, ms, after, limit)
-	if err != nil {
-		return nil, 0, err
-	}
-	local := map[string]int{}
-	for _, s := range stored {
-		local[string(s.Key.Append(nil))] = len(list)
-		list = append(list, Series{ID: s.ID, Key: s.Key, Description: s.Description, Unit: s.Unit})
-	}
-	last, fresh := len(stored) < limit, false
-	if !last {
-		next = stored[len(stored)-1].ID
-	}
-	for _, s := range r.candidates(ms) {
-		if i, ok := local[s.Key]; ok {
-			list[i].local = s
-			continue
-		}
-		fresh = fresh || last && s.ID() == 0
-	}
-	if fresh { // without an id here; Find tells which have one in the store, as after a restart
-		all, err := r.Find(ctx, ms)
-		if err != nil && !errors.Is(err, ErrTooMany) {
-			return nil, 0, err
-		}
-		for _, s := range all {
-			if s.ID == 0 && len(list) < 2*limit {
-				list = append(list, s)
-			}
-		}
-	}
-	now := r.opts.Now().UnixMilli()
-	return list, next, r.Fill(ctx, list, now-r.idle.Load(), now)
 }
 
 // Local returns series of this process with their points from from to to, Unix
