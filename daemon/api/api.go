@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/openapi"
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
@@ -66,6 +68,8 @@ type Server struct {
 
 	cursors *cursor.Sealer
 	answers http.Handler // the routes, their answers compressed
+	// document is made when it is first asked for.
+	document func() *openapi.Document
 
 	maxBody, maxForm atomic.Int64 // bytes
 }
@@ -81,6 +85,10 @@ func New(o Options) *Server {
 		s.mux.HandleFunc(r.pattern, r.handle)
 	}
 	s.mux.HandleFunc("/", s.notFound)
+	s.document = sync.OnceValue(func() *openapi.Document {
+		list, _ := s.describe()
+		return openapi.New(info(o.Version), list)
+	})
 	s.answers = compressed(http.HandlerFunc(s.contain))
 	return s
 }
@@ -113,6 +121,9 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/ready", s.ready},
 		{"GET /api/v1/ledger", s.ledger},
 		{"GET /api/v1/overview", s.overview},
+		{"GET /api/v1/openapi.json", s.documentJSON},
+		{"GET /api/v1/openapi.yaml", s.documentYAML},
+		{"GET /docs", s.docs},
 		{"GET /api/v1/events", s.listEvents},
 		{"GET /api/v1/cardinality", s.cardinality},
 		{"GET /api/v1/slos", s.listSLOs},
