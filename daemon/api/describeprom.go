@@ -50,15 +50,18 @@ func promOperation(id, summary string, params ...openapi.Param) openapi.Operatio
 
 // asForm is the same with its parameters in a form.
 func asForm(o openapi.Operation) openapi.Operation {
-	properties, example := map[string]*openapi.Schema{}, []string{}
+	properties, example := map[string]*openapi.Schema{}, map[string]any{}
 	for _, p := range o.Params {
 		properties[p.Name] = p.Schema
 		if p.Required {
-			example = append(example, p.Name+"="+p.Example.(string))
+			example[p.Name] = p.Example
+			if p.Schema.Type == "array" {
+				example[p.Name] = []any{p.Example}
+			}
 		}
 	}
 	o.ID += "Form"
 	o.Params = nil
-	o.Bodies = []openapi.Body{{Media: formType, Of: &openapi.Schema{Type: "object", Properties: properties}, Example: strings.Join(example, "&")}}
+	o.Bodies = []openapi.Body{{Media: formType, Of: &openapi.Schema{Type: "object", Properties: properties}, Example: example}}
 	return o
 }

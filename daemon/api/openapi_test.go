@@ -185,6 +185,9 @@ func (o *operation) request(t *testing.T, method, base, path, also string, spoil
 			continue
 		}
 		v := fmt.Sprint(p.Example)
+		if list, ok := p.Example.([]any); ok {
+			v = fmt.Sprint(list[0])
+		}
 		if p.Example == nil {
 			v = "x"
 		}
@@ -201,7 +204,10 @@ func (o *operation) request(t *testing.T, method, base, path, also string, spoil
 		}
 	}
 	body, _ := o.RequestBody.Content[media].Example.(string)
-	if example := o.RequestBody.Content[media].Example; body == "" && example != nil {
+	example := o.RequestBody.Content[media].Example
+	if fields, ok := example.(map[string]any); ok && media == formType {
+		body = formOf(fields)
+	} else if body == "" && example != nil {
 		b, err := json.Marshal(example)
 		if err != nil {
 			t.Fatal(err)
@@ -217,6 +223,17 @@ func (o *operation) request(t *testing.T, method, base, path, also string, spoil
 		req.Header.Set("Content-Type", media)
 	}
 	return req
+}
+
+func formOf(fields map[string]any) string {
+	v := url.Values{}
+	for name, one := range fields {
+		if list, ok := one.([]any); ok {
+			one = list[0]
+		}
+		v.Set(name, fmt.Sprint(one))
+	}
+	return v.Encode()
 }
 
 func fetchDocument(t *testing.T, s *stack) *document {

@@ -94,6 +94,8 @@ func New(info Info, list []Operation) *Document {
 		Info:    &huma.Info{Title: info.Title, Description: info.About, Version: info.Version},
 		Servers: []*huma.Server{{URL: "/", Description: "The daemon that serves this document."}},
 		Paths:   map[string]*huma.PathItem{},
+		// Nothing is asked for. It has to be said: silence is taken for an oversight.
+		Security: []map[string][]string{{}},
 	}
 	for _, t := range info.Tags {
 		api.Tags = append(api.Tags, &huma.Tag{Name: t.Name, Description: t.About})
@@ -189,6 +191,9 @@ func param(p Param) *huma.Param {
 	if p.Schema.Type == huma.TypeArray {
 		explode := true // tag=a:b&tag=c:d
 		h.Explode, h.Style = &explode, "form"
+		if p.Example != nil {
+			h.Example = []any{p.Example}
+		}
 	}
 	return h
 }
