@@ -89,7 +89,7 @@ func New(o Options) *Server {
 		list, _ := s.describe()
 		return openapi.New(info(o.Version), list)
 	})
-	s.answers = compressed(http.HandlerFunc(s.contain))
+	s.answers = compressed(s.guarded(http.HandlerFunc(s.contain)))
 	return s
 }
 
