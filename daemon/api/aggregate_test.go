@@ -188,10 +188,7 @@ func TestCursors(t *testing.T) {
 	}
 	s.post(lines.String())
 	for _, list := range []string{"/api/v1/metrics?type=gauge&limit=3", "/api/v1/events?limit=3"} {
-		var page struct {
-			Next string `json:"next_cursor"`
-		}
-		page = decode[struct {
+		page := decode[struct {
 			Next string `json:"next_cursor"`
 		}](t, s.get(list))
 		if page.Next == "" {

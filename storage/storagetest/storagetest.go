@@ -329,10 +329,10 @@ func testFind(t *testing.T, open Open) {
 			t.Errorf("%q %d %q finds %d series, want %d", c.tag, c.op, c.value, len(got), c.want)
 		}
 	}
-	all := must[[]storage.Series](t)(s.FindSeries(ctx, nil, 0, 2))
-	ids := must[[]int64](t)(s.Lookup(ctx, [][]byte{all[1].Key.Append(nil), []byte("no such key"), all[0].Key.Append(nil)}))
-	if !slices.Equal(ids, []int64{all[1].ID, 0, all[0].ID}) {
-		t.Errorf("looked up, two series have the ids %v", ids)
+	two := must[[]storage.Series](t)(s.FindSeries(ctx, nil, 0, 2))
+	found := must[[]int64](t)(s.Lookup(ctx, [][]byte{two[1].Key.Append(nil), []byte("no such key"), two[0].Key.Append(nil)}))
+	if !slices.Equal(found, []int64{two[1].ID, 0, two[0].ID}) {
+		t.Errorf("looked up, two series have the ids %v", found)
 	}
 	var paged []int64
 	for after := int64(0); ; {
