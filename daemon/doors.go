@@ -12,6 +12,7 @@ import (
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/api"
 	"example.com/nexusctl/daemon/config"
+	"example.com/nexusctl/daemon/cursor"
 	"example.com/nexusctl/daemon/event"
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
@@ -30,7 +31,9 @@ func (d *Daemon) openDoors() error {
 		Log: d.log, Pressure: d.pressure, Known: d.deliveries.Known,
 		Taken: func(took time.Duration) { d.ingested.Took(d.now(), took) },
 	})
-	d.api = d.routes()
+	if d.api, err = d.routes(); err != nil {
+		return errors.Join(err, d.Stop(context.Background()))
+	}
 	d.http = d.httpServer()
 	d.startBeat()
 	l, err := listenTCP(c.Server.Listen)
@@ -153,7 +156,11 @@ func (d *Daemon) httpServer() *http.Server {
 	}
 }
 
-func (d *Daemon) routes() *api.Server {
+func (d *Daemon) routes() (*api.Server, error) {
+	key, err := cursor.LoadKey(d.config.Server.DataDir)
+	if err != nil {
+		return nil, err
+	}
 	d.gateway = gateway.New(gateway.Options{
 		Lanes: d.lanes, Durable: d.log.WaitSynced, MaxBody: int64(d.config.Ingest.MaxBody), Logger: d.component("gateway"), Now: d.now,
 	})
@@ -161,6 +168,6 @@ func (d *Daemon) routes() *api.Server {
 		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready, Fleet: d.roleAndSilent,
 		Overview: d.Overview, Objectives: d.objectives, Events: event.NewReader(d.lanes, d.store, d.log.ID()), Cardinality: d.catalog.Cardinality, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
 		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
-		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway, Pressure: d.pressure, Editor: d,
-	})
+		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway, Pressure: d.pressure, Editor: d, CursorKey: key,
+	}), nil
 }

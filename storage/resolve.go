@@ -48,6 +48,24 @@ func (s *Store) Resolve(ctx context.Context, keys [][]byte) ([]int64, error) {
 	return ids, nil
 }
 
+// Lookup returns the ids of series that the store has, given by their canonical
+// keys, in the same order, and 0 for those that it has not.
+func (s *Store) Lookup(ctx context.Context, keys [][]byte) ([]int64, error) {
+	r := &resolution{store: s, hashes: make([][]byte, len(keys)), ids: map[string]int64{}, next: map[string]int64{}}
+	for i, k := range keys {
+		h := keyHash(k)
+		r.hashes[i] = h[:]
+	}
+	if err := s.read(ctx, "look series up", func(ctx context.Context, tx *sql.Tx) error { return r.lookup(ctx, tx, keys) }); err != nil {
+		return nil, err
+	}
+	ids := make([]int64, len(keys))
+	for i, k := range keys {
+		ids[i] = r.ids[string(k)]
+	}
+	return ids, nil
+}
+
 type resolution struct {
 	store  *Store
 	hashes [][]byte

@@ -9,14 +9,17 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/console"
+	"example.com/nexusctl/daemon/cursor"
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
+	"example.com/nexusctl/daemon/openapi"
 	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/daemon/wal"
@@ -54,6 +57,8 @@ type Options struct {
 	Gateway *gateway.Gateway
 	// Pressure says what is to be refused; nil: nothing ever.
 	Pressure *pressure.Gauge
+	// CursorKey seals the cursors of lists; without one they end with the process.
+	CursorKey []byte
 }
 
 // Stats are the counters of all requests.
@@ -68,6 +73,11 @@ type Server struct {
 	mux   *http.ServeMux
 	stats Stats
 
+	cursors *cursor.Sealer
+	answers http.Handler // the routes, their answers compressed
+	// document is made when it is first asked for.
+	document func() *openapi.Document
+
 	maxBody, maxForm atomic.Int64 // bytes
 }
 
@@ -76,7 +86,10 @@ func New(o Options) *Server {
 	if o.Pressure == nil {
 		o.Pressure = new(pressure.Gauge)
 	}
-	s := &Server{opts: o, mux: http.NewServeMux()}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Server{opts: o, mux: http.NewServeMux(), cursors: cursor.New(o.CursorKey, o.Now)}
 	s.SetLimits(o.MaxBody, o.Limits.MaxLine)
 	for _, r := range s.routes() {
 		s.mux.HandleFunc(r.pattern, s.guard(r.pattern, r.handle))
@@ -85,6 +98,11 @@ func New(o Options) *Server {
 	for _, r := range s.consoleRoutes() {
 		s.mux.HandleFunc(r.pattern, r.handle)
 	}
+	s.document = sync.OnceValue(func() *openapi.Document {
+		list, _ := s.describe()
+		return openapi.New(info(o.Version), list)
+	})
+	s.answers = compressed(s.guarded(http.HandlerFunc(s.contain)))
 	return s
 }
 
@@ -116,6 +134,9 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/ready", s.ready},
 		{"GET /api/v1/ledger", s.ledger},
 		{"GET /api/v1/overview", s.overview},
+		{"GET /api/v1/openapi.json", s.documentJSON},
+		{"GET /api/v1/openapi.yaml", s.documentYAML},
+		{"GET /docs", s.docs},
 		{"GET /api/v1/events", s.listEvents},
 		{"GET /api/v1/cardinality", s.cardinality},
 		{"GET /api/v1/slos", s.listSLOs},
@@ -158,7 +179,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rec := &recorder{ResponseWriter: w}
 	defer s.observe(r, rec, time.Now())
 	rec.Header().Set(requestIDHeader, requestID(r))
-	s.contain(rec, r)
+	s.answers.ServeHTTP(rec, r)
 }
 
 func (s *Server) contain(w http.ResponseWriter, r *http.Request) {

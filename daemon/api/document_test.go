@@ -28,3 +28,21 @@ func TestDocumentedRoutes(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryRouteIsDescribed: the OpenAPI document has the routes there are, and no
+// other.
+func TestEveryRouteIsDescribed(t *testing.T) {
+	s := New(Options{Metrics: http.NotFoundHandler()})
+	list, missing := s.describe()
+	if len(missing) > 0 {
+		t.Errorf("routes without a description, or descriptions without a route: %v", missing)
+	}
+	if len(list) != len(s.routes()) {
+		t.Errorf("%d are described, there are %d", len(list), len(s.routes()))
+	}
+	for _, o := range list {
+		if o.ID == "" || o.Summary == "" || o.Tag == "" || len(o.Answers) == 0 {
+			t.Errorf("%s %s is described poorly: %+v", o.Method, o.Path, o)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/nexusctl/daemon/cursor"
 	"example.com/nexusctl/daemon/event"
 	"example.com/nexusctl/protocol/api"
 	"example.com/nexusctl/storage"
@@ -38,10 +39,8 @@ func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) {
 		page.Data = append(page.Data, eventBody(&found.Events[i]))
 	}
 	if found.Next != nil {
-		page.NextCursor = eventCursor(*found.Next)
-		q := r.URL.Query()
-		q.Set("cursor", page.NextCursor)
-		w.Header().Set("Link", "<"+r.URL.Path+"?"+q.Encode()+`>; rel="next"`)
+		page.NextCursor = s.cursors.Seal(question(r), []byte(eventPlace(*found.Next)))
+		linkNext(w, r, page.NextCursor)
 	}
 	s.answer(w, r, http.StatusOK, page)
 }
@@ -79,7 +78,7 @@ func (s *Server) eventFilter(r *http.Request) (f event.Filter, p *api.Problem) {
 			return f, p
 		}
 	}
-	if f.Before, p = cursorParam(r); p != nil {
+	if f.Before, p = s.eventCursor(r); p != nil {
 		return f, p
 	}
 	return f, narrow(r, &f)
@@ -128,16 +127,16 @@ func wordParam(r *http.Request, name string, known []string) (string, *api.Probl
 	return "", &p
 }
 
-func eventCursor(id storage.EventID) string {
+func eventPlace(id storage.EventID) string {
 	return fmt.Sprintf("%d.%d.%d.%d.%s", id.At, id.Seq, id.Lane, id.Number, id.Writer)
 }
 
-func cursorParam(r *http.Request) (*storage.EventID, *api.Problem) {
-	s := r.URL.Query().Get("cursor")
-	if s == "" {
-		return nil, nil
+func (s *Server) eventCursor(r *http.Request) (*storage.EventID, *api.Problem) {
+	payload, p := s.openCursor(r)
+	if p != nil || payload == nil {
+		return nil, p
 	}
-	parts := strings.SplitN(s, ".", 5)
+	parts := strings.SplitN(string(payload), ".", 5)
 	var n [4]int64
 	ok := len(parts) == 5 && len(parts[4]) <= 64
 	for i := 0; ok && i < len(n); i++ {
@@ -145,8 +144,8 @@ func cursorParam(r *http.Request) (*storage.EventID, *api.Problem) {
 		n[i], ok = v, err == nil
 	}
 	if !ok {
-		p := bad("cursor", "is none that a page has given", "Leave it out, or take what the last page gave.")
-		return nil, &p
+		fault := badCursor(cursor.ErrForged)
+		return nil, &fault
 	}
 	return &storage.EventID{At: n[0], Seq: uint64(n[1]), Lane: int(n[2]), Number: int(n[3]), Writer: parts[4]}, nil
 }

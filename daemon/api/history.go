@@ -1,8 +1,10 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"example.com/nexusctl/daemon/query"
@@ -12,52 +14,136 @@ import (
 // maxPoints bounds the points of one series in one answer.
 const maxPoints = 11_000
 
-// history answers with one value a step: for a counter the sum in the step,
-// for a gauge the last value, for a distribution the mean, for a set the
-// number of members.
+const (
+	// maxValues bounds the values of all series of one answer.
+	maxValues = 1_000_000
+	// maxBy bounds the tags by which series are put together.
+	maxBy = 16
+)
+
+// history answers with one value a step, of each series or of those that agree in
+// the tags by: the sum, mean, a percentile and so on, as agg says.
 func (s *Server) history(w http.ResponseWriter, r *http.Request) {
-	now := s.opts.Now()
-	to, p := timeParam(r, "to", now)
-	if p == nil {
-		var from time.Time
-		from, p = timeParam(r, "from", to.Add(-time.Hour))
-		if p == nil {
-			s.historyRange(w, r, from, to)
-			return
-		}
+	q, p := s.historyQuestion(r)
+	if p != nil {
+		s.problem(w, r, *p)
+		return
 	}
-	s.problem(w, r, *p)
+	list, ok := s.named(w, r, q.steps.From, q.steps.To, q.steps.Width)
+	if !ok {
+		return
+	}
+	groups, err := query.Aggregate(list, q.agg, q.by, q.steps, maxValues)
+	switch {
+	case errors.Is(err, query.ErrTooMuch):
+		s.problem(w, r, api.Problem{Status: http.StatusUnprocessableEntity, Title: "Too much", Detail: err.Error(), Field: "step", Rule: "at most 1000000 values", Fix: "Take a longer step, a shorter range, or put series together with by."})
+	case len(groups) == 0:
+		s.problem(w, r, bad("agg", "is not for metrics of this type", "Leave it out, or see what docs/api.md has for the type."))
+	default:
+		h := q.body(list[0].Key.Name, groups)
+		s.data(w, r, q.form, h, historyRows(&h), historyLines(&h))
+	}
 }
 
-func (s *Server) historyRange(w http.ResponseWriter, r *http.Request, from, to time.Time) {
+type historyQuestion struct {
+	form  media
+	agg   query.Aggregation
+	named string // the aggregation's name
+	by    []string
+	steps query.Steps
+}
+
+func (s *Server) historyQuestion(r *http.Request) (q historyQuestion, p *api.Problem) {
+	if q.form, p = negotiate(r, dataMedia); p != nil {
+		return q, p
+	}
+	to, p := timeParam(r, "to", s.opts.Now())
+	if p != nil {
+		return q, p
+	}
+	from, p := timeParam(r, "from", to.Add(-time.Hour))
+	if p != nil {
+		return q, p
+	}
 	step, p := stepParam(r, s.opts.Reader.Resolution())
 	if p == nil {
 		p = checkRange(from, to, step)
 	}
 	if p != nil {
-		s.problem(w, r, *p)
-		return
+		return q, p
 	}
-	list, ok := s.named(w, r, from.UnixMilli(), to.UnixMilli(), step.Milliseconds())
-	if !ok {
-		return
+	q.steps = query.Steps{From: from.UnixMilli(), To: to.UnixMilli(), Width: step.Milliseconds()}
+	q.named = r.URL.Query().Get("agg")
+	var err error
+	if q.agg, err = query.ParseAggregation(q.named); err != nil {
+		fault := bad("agg", err.Error(), "Name one of them, or leave it out.")
+		return q, &fault
 	}
-	h := api.History{Name: list[0].Key.Name, Step: step.Seconds(), Series: []api.HistorySeries{}}
-	for i := range list {
-		h.Series = append(h.Series, historySeries(&list[i], from, to, step))
-	}
-	s.answer(w, r, http.StatusOK, h)
+	q.by, p = byParam(r)
+	return q, p
 }
 
-func historySeries(q *query.Series, from, to time.Time, step time.Duration) api.HistorySeries {
-	out := api.HistorySeries{Type: q.Key.Type.String(), Tags: map[string]string{}, Points: [][2]float64{}}
-	for _, t := range q.Key.Tags {
-		out.Tags[t.Key] = t.Value
+// byParam reads tags to put series together by: several parameters, or several
+// keys in one, separated by commas. An empty one puts all together.
+func byParam(r *http.Request) ([]string, *api.Problem) {
+	values, given := r.URL.Query()["by"]
+	if !given {
+		return nil, nil
 	}
-	for _, v := range q.Values(from.UnixMilli(), to.UnixMilli(), step.Milliseconds()) {
-		out.Points = append(out.Points, [2]float64{float64(v.Time) / 1000, v.Value})
+	by := []string{}
+	for _, v := range values {
+		for key := range strings.SplitSeq(v, ",") {
+			if key != "" {
+				by = append(by, key)
+			}
+		}
 	}
-	return out
+	if len(by) > maxBy {
+		p := bad("by", "names more than "+strconv.Itoa(maxBy)+" tags", "Name fewer.")
+		return nil, &p
+	}
+	return by, nil
+}
+
+func (q *historyQuestion) body(name string, groups []query.Group) api.History {
+	h := api.History{Name: name, Step: float64(q.steps.Width) / 1000, Agg: q.named, By: q.by, Series: []api.HistorySeries{}}
+	for _, g := range groups {
+		one := api.HistorySeries{Type: g.Type.String(), Tags: map[string]string{}, RelativeError: g.Error, Points: [][2]float64{}}
+		for _, t := range g.Tags {
+			one.Tags[t.Key] = t.Value
+		}
+		for _, v := range g.Values {
+			one.Points = append(one.Points, [2]float64{float64(v.Time) / 1000, v.Value})
+		}
+		h.Series = append(h.Series, one)
+	}
+	return h
+}
+
+func historyRows(h *api.History) [][]string {
+	rows := [][]string{{"name", "type", "tags", "time", "value"}}
+	for _, s := range h.Series {
+		tags := tagText(s.Tags)
+		for _, p := range s.Points {
+			rows = append(rows, []string{h.Name, s.Type, tags, decimal(p[0]), decimal(p[1])})
+		}
+	}
+	return rows
+}
+
+// historyLine is one series of a history as a line of its own.
+type historyLine struct {
+	Name string  `json:"name"`
+	Step float64 `json:"step"`
+	api.HistorySeries
+}
+
+func historyLines(h *api.History) []any {
+	lines := make([]any, len(h.Series))
+	for i, s := range h.Series {
+		lines[i] = historyLine{h.Name, h.Step, s}
+	}
+	return lines
 }
 
 func checkRange(from, to time.Time, step time.Duration) *api.Problem {

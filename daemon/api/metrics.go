@@ -1,11 +1,14 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"example.com/nexusctl/daemon/cursor"
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/api"
@@ -18,25 +21,27 @@ const (
 	maxName      = 1 << 10
 )
 
-// listMetrics lists series: filters name (a glob), type, tag (k:v, repeated),
-// and pages by cursor.
+// maxBack is how far back updated_since may lie: values are read from there on.
+const maxBack = 48 * time.Hour
+
+// listMetrics lists series: filters name (a glob), type, tag (k:v, repeated) and
+// updated_since, and pages by cursor.
 func (s *Server) listMetrics(w http.ResponseWriter, r *http.Request) {
-	ms, p := listMatchers(r)
+	form, p := negotiate(r, dataMedia)
 	if p != nil {
 		s.problem(w, r, *p)
 		return
 	}
-	limit, p := intParam(r, "limit", defaultLimit, 1, maxLimit)
+	q, p := s.listQuestion(r)
 	if p != nil {
 		s.problem(w, r, *p)
 		return
 	}
-	after, p := intParam(r, "cursor", 0, 0, 1<<60)
-	if p != nil {
-		s.problem(w, r, *p)
+	list, next, err := s.opts.Reader.Page(r.Context(), q.filter, q.from, q.limit)
+	if errors.Is(err, query.ErrAnotherProcess) {
+		s.problem(w, r, badCursor(err))
 		return
 	}
-	list, next, err := s.opts.Reader.Page(r.Context(), ms, int64(after), limit)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -45,13 +50,54 @@ func (s *Server) listMetrics(w http.ResponseWriter, r *http.Request) {
 	for i := range list {
 		page.Data = append(page.Data, metricOf(&list[i]))
 	}
-	if next > 0 {
-		page.NextCursor = strconv.FormatInt(next, 10)
-		q := r.URL.Query()
-		q.Set("cursor", page.NextCursor)
-		w.Header().Set("Link", "<"+r.URL.Path+"?"+q.Encode()+`>; rel="next"`)
+	if next != nil {
+		page.NextCursor = s.cursors.Seal(question(r), placeBytes(*next))
+		linkNext(w, r, page.NextCursor)
 	}
-	s.answer(w, r, http.StatusOK, page)
+	s.data(w, r, form, page, metricRows(page.Data), eachMetric(page.Data))
+}
+
+// listQuestion is a list that was asked for.
+type listQuestion struct {
+	filter query.Filter
+	from   query.Place
+	limit  int
+}
+
+func (s *Server) listQuestion(r *http.Request) (q listQuestion, p *api.Problem) {
+	if q.filter.Matchers, p = listMatchers(r); p != nil {
+		return q, p
+	}
+	if q.filter.Since, p = s.since(r); p != nil {
+		return q, p
+	}
+	if q.limit, p = intParam(r, "limit", defaultLimit, 1, maxLimit); p != nil {
+		return q, p
+	}
+	payload, p := s.openCursor(r)
+	if p != nil || payload == nil {
+		return q, p
+	}
+	place, ok := placeOf(payload)
+	if !ok {
+		fault := badCursor(cursor.ErrForged)
+		return q, &fault
+	}
+	q.from = place
+	return q, nil
+}
+
+func (s *Server) since(r *http.Request) (int64, *api.Problem) {
+	if r.URL.Query().Get("updated_since") == "" {
+		return 0, nil
+	}
+	now := s.opts.Now()
+	at, p := timeParam(r, "updated_since", now)
+	if p == nil && now.Sub(at) > maxBack {
+		fault := bad("updated_since", "lies more than 48 hours back", "Take a later time, or leave it out.")
+		p = &fault
+	}
+	return at.UnixMilli(), p
 }
 
 func listMatchers(r *http.Request) (ms []series.Matcher, p *api.Problem) {
@@ -164,7 +210,7 @@ func (s *Server) getMetric(w http.ResponseWriter, r *http.Request) {
 			d.Types = append(d.Types, t)
 		}
 	}
-	s.answer(w, r, http.StatusOK, d)
+	s.steady(w, r, d)
 }
 
 func metricOf(q *query.Series) api.Metric {

@@ -55,10 +55,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		s.problem(w, r, problemStore)
 	case errors.Is(err, lane.ErrClosed):
 		s.problem(w, r, problemStopping)
-	case errors.Is(err, lane.ErrUnsettled), errors.Is(err, context.DeadlineExceeded):
+	// Whoever closed one half of the connection is no longer waited for, and may
+	// still read: silence would be taken for 200.
+	case errors.Is(err, lane.ErrUnsettled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		s.problem(w, r, api.Problem{Status: http.StatusServiceUnavailable, Title: "Not in time", Detail: "No answer was had in time.", Fix: "Try again."})
-	case errors.Is(err, context.Canceled):
-		return // nobody is there to read it
 	default:
 		s.opts.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 		s.problem(w, r, problemInternal)

@@ -6,11 +6,13 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/api"
 	"example.com/nexusctl/storage"
 )
 
@@ -28,61 +30,95 @@ func (s *Server) promRoutes() []route {
 	}
 }
 
-// promSelectors reads match[] and limit.
-func (s *Server) promSelectors(w http.ResponseWriter, r *http.Request) (list [][]*labels.Matcher, limit int, ok bool) {
+// promListing is what a list of series or labels is asked for.
+type promListing struct {
+	selectors [][]*labels.Matcher
+	in        *query.Range // nil where neither start nor end is given
+	limit     int
+}
+
+// promRanged reads start and end.
+func (s *Server) promRanged(r *http.Request) (*query.Range, *api.Problem) {
+	if r.Form.Get("start") == "" && r.Form.Get("end") == "" {
+		return nil, nil
+	}
+	from, p := timeParam(r, "start", time.UnixMilli(0))
+	if p != nil {
+		return nil, p
+	}
+	to, p := timeParam(r, "end", s.opts.Now())
+	if p == nil && to.Before(from) {
+		fault := bad("end", "is before start", "Swap them.")
+		p = &fault
+	}
+	return &query.Range{From: from.UnixMilli(), To: to.UnixMilli()}, p
+}
+
+// promSelectors reads match[], start, end and limit.
+func (s *Server) promSelectors(w http.ResponseWriter, r *http.Request) (q promListing, ok bool) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4*maxExpr)
 	if err := r.ParseForm(); err != nil {
 		s.promFail(w, http.StatusBadRequest, "bad_data", "the parameters cannot be read: "+err.Error())
-		return nil, 0, false
+		return q, false
 	}
-	list, err := s.opts.Engine.ParseMatchers(r.Form["match[]"])
+	var err error
+	q.selectors, err = s.opts.Engine.ParseMatchers(r.Form["match[]"])
 	if err != nil {
 		s.promError(w, err)
-		return nil, 0, false
+		return q, false
 	}
 	if text := r.Form.Get("limit"); text != "" {
-		if limit, err = strconv.Atoi(text); err != nil || limit < 0 {
+		if q.limit, err = strconv.Atoi(text); err != nil || q.limit < 0 {
 			s.promFail(w, http.StatusBadRequest, "bad_data", `invalid parameter "limit": it is no whole number from 0 on`)
-			return nil, 0, false
+			return q, false
 		}
 	}
-	return list, limit, true
+	in, p := s.promRanged(r)
+	if p != nil {
+		s.promFail(w, http.StatusBadRequest, "bad_data", p.Detail)
+		return q, false
+	}
+	q.in = in
+	return q, true
 }
 
-// promList answers with a list, and says where it was cut.
-func (s *Server) promList(w http.ResponseWriter, list any, more bool, err error) {
+// promList answers with a list, and says where it was cut, or is of all times.
+func (s *Server) promList(w http.ResponseWriter, list any, more, allTimes bool, err error) {
 	if err != nil {
 		s.promError(w, err)
 		return
 	}
 	a := promAnswer{Status: "success", Data: list}
 	if more {
-		a.Warnings = []string{"results truncated due to limit"}
+		a.Warnings = append(a.Warnings, "results truncated due to limit")
+	}
+	if allTimes {
+		a.Warnings = append(a.Warnings, query.RangeWarning)
 	}
 	s.promWrite(w, http.StatusOK, a)
 }
 
 func (s *Server) promSeries(w http.ResponseWriter, r *http.Request) {
-	selectors, limit, ok := s.promSelectors(w, r)
+	q, ok := s.promSelectors(w, r)
 	if !ok {
 		return
 	}
-	if len(selectors) == 0 {
+	if len(q.selectors) == 0 {
 		s.promFail(w, http.StatusBadRequest, "bad_data", "no match[] parameter provided")
 		return
 	}
-	list, more, err := s.opts.Engine.Series(r.Context(), selectors, limit)
-	out := make([]map[string]string, 0, len(list))
-	for _, l := range list {
+	found, err := s.opts.Engine.Series(r.Context(), q.selectors, q.in, q.limit)
+	out := make([]map[string]string, 0, len(found.List))
+	for _, l := range found.List {
 		out = append(out, l.Map())
 	}
-	s.promList(w, out, more, err)
+	s.promList(w, out, found.More, found.AllTimes, err)
 }
 
 func (s *Server) promLabels(w http.ResponseWriter, r *http.Request) {
-	if selectors, limit, ok := s.promSelectors(w, r); ok {
-		list, more, err := s.opts.Engine.LabelNames(r.Context(), selectors, limit)
-		s.promList(w, list, more, err)
+	if q, ok := s.promSelectors(w, r); ok {
+		found, err := s.opts.Engine.LabelNames(r.Context(), q.selectors, q.in, q.limit)
+		s.promList(w, found.List, found.More, found.AllTimes, err)
 	}
 }
 
@@ -91,9 +127,9 @@ func (s *Server) promValues(w http.ResponseWriter, r *http.Request) {
 	if decoded, ok := strings.CutPrefix(name, "U__"); ok {
 		name = unescapeLabel(decoded)
 	}
-	if selectors, limit, ok := s.promSelectors(w, r); ok {
-		list, more, err := s.opts.Engine.LabelValues(r.Context(), name, selectors, limit)
-		s.promList(w, list, more, err)
+	if q, ok := s.promSelectors(w, r); ok {
+		found, err := s.opts.Engine.LabelValues(r.Context(), name, q.selectors, q.in, q.limit)
+		s.promList(w, found.List, found.More, found.AllTimes, err)
 	}
 }
 
@@ -197,14 +233,14 @@ func (s *Server) promFormat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	text, err := s.opts.Engine.Format(expr)
-	s.promList(w, text, false, err)
+	s.promList(w, text, false, false, err)
 }
 
 // promExemplars answers that there are none: the daemon keeps no exemplars.
 func (s *Server) promExemplars(w http.ResponseWriter, r *http.Request) {
 	if expr, ok := s.promExpr(w, r); ok {
 		_, err := s.opts.Engine.Format(expr)
-		s.promList(w, []any{}, false, err)
+		s.promList(w, []any{}, false, false, err)
 	}
 }
 

@@ -90,6 +90,9 @@ type querier struct {
 	reader     *Reader
 	mint, maxt int64
 	quantiles  bool // the expression takes quantiles: their bound is told
+
+	in       *Range // of what lists series and labels
+	allTimes bool   // in was left out of account
 }
 
 func (q *querier) Close() error { return nil }
@@ -374,13 +377,35 @@ func (q *querier) eachLabels(ctx context.Context, ms []*labels.Matcher, f func(l
 		if err != nil {
 			return fmt.Errorf("labels: %w", err)
 		}
+		found = slices.DeleteFunc(found, func(s Series) bool { return !matchAll(ms, t.labels(s.Key)) })
+		if found, err = q.there(ctx, found); err != nil {
+			return fmt.Errorf("labels: %w", err)
+		}
 		for i := range found {
-			if l := t.labels(found[i].Key); matchAll(ms, l) {
-				f(l)
-			}
+			f(t.labels(found[i].Key))
 		}
 	}
 	return nil
+}
+
+// there returns the series that had a value in the range: a sample, or one that
+// still held.
+func (q *querier) there(ctx context.Context, list []Series) ([]Series, error) {
+	if q.in == nil || len(list) == 0 {
+		return list, nil
+	}
+	if len(list) > maxRanged {
+		q.allTimes = true
+		return list, nil
+	}
+	from := q.in.From
+	if list[0].Key.Type != protocol.Raw {
+		from -= q.reader.idle.Load() + q.reader.opts.Resolution
+	}
+	if err := q.reader.fill(ctx, list, from, q.in.To, 0); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(s Series) bool { return len(s.Points) == 0 }), nil
 }
 
 func sortedKeys(m map[string]struct{}) []string {

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,8 @@ type Window interface {
 // Store is its second: storage.Store.
 type Store interface {
 	FindSeries(ctx context.Context, ms []series.Matcher, after int64, limit int) ([]storage.Series, error)
+	// Lookup returns the ids of canonical keys, 0 for those it does not have.
+	Lookup(ctx context.Context, keys [][]byte) ([]int64, error)
 	Names(ctx context.Context) ([]storage.Name, error)
 	Read(ctx context.Context, r storage.ReadRequest) (storage.Selection, error)
 }
@@ -60,6 +63,7 @@ type Reader struct {
 	opts    Options
 	idle    atomic.Int64
 	names   names
+	process uint64 // tells this process's catalog from that of another
 }
 
 // NewReader returns a reader for the daemon whose log is named writer.
@@ -67,7 +71,7 @@ func NewReader(w Window, s Store, c *admit.Catalog, h *Head, writer string, o Op
 	if o.Live == nil {
 		o.Live = noLive{}
 	}
-	r := &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o}
+	r := &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o, process: rand.Uint64() | 1}
 	r.SetIdle(o.Idle)
 	return r
 }

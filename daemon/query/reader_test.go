@@ -245,6 +245,12 @@ func (away) FindSeries(context.Context, []series.Matcher, int64, int) ([]storage
 	return nil, storage.ErrUnavailable
 }
 
+func (away) Lookup(context.Context, [][]byte) ([]int64, error) { return nil, storage.ErrUnavailable }
+
+func (away) Read(context.Context, storage.ReadRequest) (storage.Selection, error) {
+	return storage.Selection{}, storage.ErrUnavailable
+}
+
 func (away) Names(context.Context) ([]storage.Name, error) { return nil, storage.ErrUnavailable }
 
 // closed is a set of lanes that has ended.
@@ -262,7 +268,7 @@ func TestFailures(t *testing.T) {
 	if _, err := r.reader.Select(t.Context(), matchers(t, "x"), 0, 1); !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("a select: %v", err)
 	}
-	if _, _, err := r.reader.Page(t.Context(), nil, 0, 10); !errors.Is(err, storage.ErrUnavailable) {
+	if _, _, err := r.reader.Page(t.Context(), Filter{}, Place{}, 10); !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("a page: %v", err)
 	}
 	if _, _, err := r.engine.Instant(t.Context(), "x", r.reader.opts.Now()); !errors.Is(err, storage.ErrUnavailable) {
@@ -324,8 +330,8 @@ func TestPage(t *testing.T) {
 	r.series(false, "p", protocol.Counter, "i", "new")
 	for _, limit := range []int{1, 2, 7, 24, 25, 26, 100} {
 		seen := map[string]float64{}
-		for after, pages := int64(0), 0; ; pages++ {
-			list, next, err := r.reader.Page(t.Context(), matchers(t, "p"), after, limit)
+		for after, pages := (Place{}), 0; ; pages++ {
+			list, next, err := r.reader.Page(t.Context(), Filter{Matchers: matchers(t, "p")}, after, limit)
 			if err != nil || pages > 30 {
 				t.Fatal(err, pages)
 			}
@@ -337,9 +343,10 @@ func TestPage(t *testing.T) {
 				}
 				seen[tag] = v
 			}
-			if after = next; next == 0 {
+			if next == nil {
 				break
 			}
+			after = *next
 		}
 		if len(seen) != 26 || seen["07"] != 7 || seen["24"] != 24 {
 			t.Errorf("pages of %d: %d series, %v", limit, len(seen), seen)
@@ -365,8 +372,8 @@ func TestPageAfterRestart(t *testing.T) {
 	}
 	for _, limit := range []int{1, 3, 10, 11, 50} {
 		seen := map[string]float64{}
-		for after := int64(0); ; {
-			list, next, err := r.reader.Page(t.Context(), matchers(t, "p"), after, limit)
+		for after := (Place{}); ; {
+			list, next, err := r.reader.Page(t.Context(), Filter{Matchers: matchers(t, "p")}, after, limit)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -375,16 +382,17 @@ func TestPageAfterRestart(t *testing.T) {
 				tag, _ := list[i].Key.Tag("i")
 				seen[tag] += v
 			}
-			if after = next; next == 0 {
+			if next == nil {
 				break
 			}
+			after = *next
 		}
 		if len(seen) != 11 || seen["0"] != 2 || seen["9"] != 2 || seen["10"] != 1 {
 			t.Errorf("pages of %d: %v", limit, seen)
 		}
 	}
 	r.reader.opts.MaxSeries = 5
-	if _, _, err := r.reader.Page(t.Context(), matchers(t, "p"), 0, 50); err != nil {
+	if _, _, err := r.reader.Page(t.Context(), Filter{Matchers: matchers(t, "p")}, Place{}, 50); err != nil {
 		t.Errorf("a page of more series than a query may touch: %v", err)
 	}
 }

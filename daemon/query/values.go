@@ -2,7 +2,6 @@ package query
 
 import (
 	"context"
-	"errors"
 	"math"
 	"slices"
 	"time"
@@ -17,36 +16,6 @@ import (
 // Resolution returns the bucket width.
 func (r *Reader) Resolution() time.Duration {
 	return time.Duration(r.opts.Resolution) * time.Millisecond
-}
-
-// Page returns up to limit matching series with their recent points, and the
-// cursor behind them; 0 where nothing follows. Series that the store does not
-// know yet come with the last page.
-func (r *Reader) Page(ctx context.Context, ms []series.Matcher, after int64, limit int) (list []Series, next int64, err error) {
-	fresh := len(r.unnamed(ms)) > 0
-	stored, err := r.store.FindSeries(ctx, ms, after, limit)
-	if err != nil {
-		return nil, 0, err
-	}
-	for _, s := range stored {
-		list = append(list, r.withLocal(s))
-	}
-	if len(stored) == limit {
-		next, fresh = stored[len(stored)-1].ID, false
-	}
-	if fresh { // without an id here; Find tells which have one in the store, as after a restart
-		all, err := r.Find(ctx, ms)
-		if err != nil && !errors.Is(err, ErrTooMany) {
-			return nil, 0, err
-		}
-		for _, s := range all {
-			if s.ID == 0 && len(list) < 2*limit {
-				list = append(list, s)
-			}
-		}
-	}
-	now := r.opts.Now().UnixMilli()
-	return list, next, r.Fill(ctx, list, now-r.idle.Load(), now)
 }
 
 // Local returns series of this process with their points from from to to, Unix

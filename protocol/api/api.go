@@ -128,14 +128,19 @@ type Deletion struct {
 type History struct {
 	Name   string          `json:"name"`
 	Step   float64         `json:"step"` // seconds
+	Agg    string          `json:"agg,omitempty"`
+	By     []string        `json:"by,omitempty"` // tags by which series are put together
 	Series []HistorySeries `json:"series"`
 }
 
-// HistorySeries is one series' values: [Unix seconds, value].
+// HistorySeries is one series' values: [Unix seconds, value]. Where they are
+// estimates, of percentiles and of sets, they are within RelativeError of the exact
+// ones, as a share of them.
 type HistorySeries struct {
-	Type   string            `json:"type"`
-	Tags   map[string]string `json:"tags"`
-	Points [][2]float64      `json:"points"`
+	Type          string            `json:"type"`
+	Tags          map[string]string `json:"tags"`
+	RelativeError float64           `json:"relative_error,omitempty"`
+	Points        [][2]float64      `json:"points"`
 }
 
 // Problem is an error as RFC 9457 has it, with the field it is about, the rule

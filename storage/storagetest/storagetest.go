@@ -331,6 +331,11 @@ func testFind(t *testing.T, open Open) {
 			t.Errorf("%q %d %q finds %d series, want %d", c.tag, c.op, c.value, len(got), c.want)
 		}
 	}
+	two := must[[]storage.Series](t)(s.FindSeries(ctx, nil, 0, 2))
+	found := must[[]int64](t)(s.Lookup(ctx, [][]byte{two[1].Key.Append(nil), []byte("no such key"), two[0].Key.Append(nil)}))
+	if !slices.Equal(found, []int64{two[1].ID, 0, two[0].ID}) {
+		t.Errorf("looked up, two series have the ids %v", found)
+	}
 	var paged []int64
 	for after := int64(0); ; {
 		page := must[[]storage.Series](t)(s.FindSeries(ctx, nil, after, 5))

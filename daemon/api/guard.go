@@ -1,0 +1,45 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"example.com/nexusctl/protocol/api"
+)
+
+// guarded turns away, before any route is looked for, what no client of ours
+// sends: a path that is not in its one form, and what a page of another site has
+// the browser send.
+func (s *Server) guarded(h http.Handler) http.Handler {
+	origins := http.NewCrossOriginProtection()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !canonical(r.URL.EscapedPath()):
+			s.problem(w, r, api.Problem{Status: http.StatusNotFound, Title: "Not found", Detail: "No route has empty or dotted parts, a NUL or a backslash in its path.", Fix: "Write the path as docs/api.md has it; a / in a name is %2F."})
+		case origins.Check(r) != nil:
+			s.problem(w, r, api.Problem{Status: http.StatusForbidden, Title: "Another site's page", Detail: "A page of another site had the browser send this.",
+				Field: "Origin", Rule: "is this server's own, where a browser sends", Fix: "Send it from a program, or from a page of this server."})
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+// canonical reports a path with one reading: nothing that a router, a proxy or a
+// file system would fold into another path.
+func canonical(escaped string) bool {
+	lower := strings.ToLower(escaped)
+	if strings.Contains(lower, "%00") || strings.Contains(lower, "%5c") || strings.Contains(lower, `\`) {
+		return false
+	}
+	parts := strings.Split(strings.ReplaceAll(lower, "%2e", "."), "/")
+	if len(parts) < 2 || parts[0] != "" {
+		return false // an asterisk, or nothing
+	}
+	inner := parts[1:]
+	if inner[len(inner)-1] == "" {
+		inner = inner[:len(inner)-1] // a slash at the end is another path, which the routes know or not
+	}
+	return !slices.ContainsFunc(inner, func(p string) bool { return p == "" || p == "." || p == ".." })
+}
