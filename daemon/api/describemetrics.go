@@ -29,6 +29,23 @@ func describeMetrics() map[string]openapi.Operation {
 			Params:  []openapi.Param{inPath("name", "The name as sent; a / in it is written %2F.", "doc.orders"), noneMatch},
 			Answers: steadyAnswers(api.MetricDetail{}, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity),
 		},
+		"PUT /api/v1/metrics/{name}": {
+			ID: "describeMetric", Tag: tagRead, Summary: "Sets what a metric is and in which unit.",
+			Params:  []openapi.Param{inPath("name", "The name as sent.", "doc.stock")},
+			Bodies:  []openapi.Body{{Media: mediaJSON.typ, Of: openapi.Any(), Example: map[string]any{"description": "Articles in stock.", "unit": "1"}}},
+			Answers: answers(api.Description{}, http.StatusBadRequest, http.StatusNotFound, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType),
+		},
+		"DELETE /api/v1/metrics/{name}": {
+			ID: "deleteMetric", Tag: tagRead, Summary: "Deletes the series of a name, or those of them that match.",
+			About: "Their points go from every resolution; the ledger stays as it is. What is sent afterwards is a new series.",
+			Params: []openapi.Param{
+				inPath("name", "The name as sent; not one of the daemon's own.", "doc.gone"),
+				param("tag", "key:value, several times: only series that have them all.", openapi.Text(), "env:prod"),
+				param("match", "A selector as in PromQL: only series that match it.", openapi.Text(), `{env="prod"}`),
+				param("dry_run", "Only say how many series match.", openapi.Words("true", "false"), "true"),
+			},
+			Answers: answers(api.Deletion{}, http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity, http.StatusServiceUnavailable),
+		},
 		"GET /api/v1/metrics/{name}/history": {
 			ID: "getHistory", Tag: tagRead, Summary: "Reads values over time.",
 			About: "One value a step, of each series, or of those that agree in the tags by. Percentiles and counts of sets are estimates; relative_error bounds how far they are off.",

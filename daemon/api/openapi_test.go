@@ -261,6 +261,9 @@ func TestAnswersAsDocumented(t *testing.T) {
 			ask := func(what, also string, spoiled *string, media string, well bool) {
 				t.Helper()
 				asked++
+				if method == http.MethodDelete { // there is something to delete each time
+					s.post("doc.gone:1|c|#env:prod\n")
+				}
 				r := send(t, o.request(t, method, s.url, path, also, spoiled, media))
 				what = method + " " + path + ", " + what
 				d.check(t, what, &o, r)
