@@ -104,13 +104,14 @@ func leading(list []*leader.Elector) (n int) {
 func TestOneLeads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
+		handler := slog.NewTextHandler(&out, nil) // one, for it has the buffer's lock
 		o := new(office)
 		list := make([]*leader.Elector, 3)
 		stop := make([]context.CancelFunc, 3)
 		var wg sync.WaitGroup
 		for i := range list {
 			ctx, cancel := context.WithCancel(t.Context())
-			list[i], stop[i] = leader.New(o.take, slog.New(slog.NewTextHandler(&out, nil)), time.Now), cancel
+			list[i], stop[i] = leader.New(o.take, slog.New(handler), time.Now), cancel
 			wg.Go(func() { list[i].Run(ctx) })
 		}
 		expect := func(what string, n int) int {
