@@ -1,7 +1,6 @@
 package powerfs
 
 import (
-	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -9,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/gofrs/flock"
-	_ "github.com/mattn/go-sqlite3"
 )
 
 // mounted mounts a disk, or skips the test where that cannot be done.
@@ -32,13 +30,6 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func database(t *testing.T, dir string) *sql.DB {
-	t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+filepath.Join(dir, "x.db")+"?_journal_mode=WAL&_synchronous=FULL")
-	must(t, err)
-	return db
-}
-
 // TestSQLite commits rows over a shared mapping of the index, with two
 // connections, and cuts the power: an honest disk has every one of them, a lying
 // one does not.
@@ -57,35 +48,32 @@ func TestSQLite(t *testing.T) {
 func rowsAfterCut(t *testing.T, seed uint64, lying bool) (n int) {
 	d := New()
 	dir, m := mounted(t, d)
-	db := database(t, dir)
-	db.SetMaxOpenConns(2)
-	_, err := db.Exec("CREATE TABLE x (n INTEGER)")
+	c := newClient(t, dir)
+	_, err := c.run("CREATE TABLE x (n INTEGER)")
 	must(t, err)
 	if lying {
 		d.Lie(func(string) bool { return true })
 	}
 	for i := range 50 {
-		_, err := db.Exec("INSERT INTO x VALUES (?)", i)
+		_, err := c.run(fmt.Sprintf("INSERT INTO x VALUES (%d)", i))
 		must(t, err)
-		must(t, db.QueryRow("SELECT COUNT(*) FROM x").Scan(&n))
+		n, err = c.run("SELECT COUNT(*) FROM x")
+		must(t, err)
 		if n != i+1 {
 			t.Fatalf("%d rows are seen after %d commits", n, i+1)
 		}
 	}
 	d.Fail()
 	d.Off()
-	_ = db.Close()
-	must(t, m.Close())
+	must(t, errors.Join(c.close(), m.Close()))
 	d.Lie(nil)
 	d.Restore(seeded(seed))
 	dir, m = mounted(t, d)
-	db = database(t, dir)
-	defer func() { must(t, errors.Join(db.Close(), m.Close())) }()
-	if err := db.QueryRow("SELECT COUNT(*) FROM x").Scan(&n); err != nil {
-		if !lying {
-			t.Fatalf("seed %d: %v", seed, err)
-		}
-		return 0
+	c = newClient(t, dir)
+	n, err = c.run("SELECT COUNT(*) FROM x")
+	must(t, errors.Join(c.close(), m.Close()))
+	if err != nil && !lying {
+		t.Fatalf("seed %d: %v", seed, err)
 	}
 	return n
 }
