@@ -38,7 +38,7 @@ func (s *Store) DeleteSeries(ctx context.Context, ids []int64, at int64) (delete
 }
 
 func (s *Store) deleteSeries(ctx context.Context, tx *sql.Tx, ids []int64, at int64) (c change, err error) {
-	if err := tx.QueryRowContext(ctx, "SELECT changes FROM series_next"+s.db.ForUpdate).Scan(&c.changes); err != nil {
+	if err := tx.QueryRowContext(ctx, "SELECT changes FROM series_next"+s.db.ForUpdate).Scan(&c.after); err != nil {
 		return c, err
 	}
 	names := map[string]struct{}{}
@@ -53,11 +53,13 @@ func (s *Store) deleteSeries(ctx context.Context, tx *sql.Tx, ids []int64, at in
 	if err != nil || len(c.gone) == 0 {
 		return c, err
 	}
-	c.changes++
+	if c.seq, err = s.countChange(ctx, tx, c.after); err != nil {
+		return c, err
+	}
 	n := len(c.gone)
 	seqs, ats := make([]int64, n), make([]int64, n)
 	for i := range c.gone {
-		seqs[i], ats[i] = c.changes, at
+		seqs[i], ats[i] = c.seq, at
 	}
 	err = s.insert(ctx, tx, "INSERT INTO series_gone (id, seq, at)", []dialect.Column{
 		{Name: "id", Values: c.gone}, {Name: "seq", Values: seqs}, {Name: "at", Values: ats},
@@ -71,8 +73,7 @@ func (s *Store) deleteSeries(ctx context.Context, tx *sql.Tx, ids []int64, at in
 			return c, err
 		}
 	}
-	_, err = tx.ExecContext(ctx, s.db.Bind("UPDATE series_next SET changes = $1"), c.changes)
-	return c, err
+	return c, nil
 }
 
 // Gone is a series that was deleted.
@@ -86,7 +87,8 @@ type Goings struct {
 	Changes int64
 	List    []Gone
 	// Complete says that List holds every deletion since the count that was asked
-	// for. Deletions are remembered for keepGone.
+	// for, and that the store was not set back since. Deletions are remembered for
+	// keepGone.
 	Complete bool
 }
 
@@ -103,6 +105,11 @@ func (s *Store) GoneSince(ctx context.Context, since int64) (g Goings, err error
 		if since < 0 || g.Changes == since {
 			return nil
 		}
+		known, err := s.knowsChange(ctx, tx, since)
+		if err != nil {
+			return err
+		}
+		g.Complete = g.Complete && known
 		return s.each(ctx, tx, func(rows *sql.Rows) error {
 			var one Gone
 			err := rows.Scan(&one.ID, &one.At)

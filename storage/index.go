@@ -61,14 +61,6 @@ type IndexStats struct {
 	Dropped atomic.Uint64 // series that did not fit the queue, and were read back
 }
 
-// change is what one transaction did to the series, and the store's count of
-// changes with it.
-type change struct {
-	changes int64
-	made    []postings.Entry
-	gone    []int64
-}
-
 func newSeriesIndex(log *slog.Logger) *seriesIndex {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -246,7 +238,7 @@ func (x *seriesIndex) note(c change) {
 		x.over = false
 		x.want()
 	}
-	if x.found == nil || c.changes <= x.changes {
+	if x.found == nil || c.seq <= x.changes {
 		return
 	}
 	n := len(c.made) + len(c.gone)
@@ -266,10 +258,10 @@ func (x *seriesIndex) next() (c change, ok bool) {
 	defer x.mu.Unlock()
 	for len(x.queue) > 0 && !ok {
 		c = x.queue[0]
-		if c.changes > x.changes+1 {
+		ok = c.after == x.changes
+		if !ok && c.seq > x.changes {
 			break
 		}
-		ok = c.changes == x.changes+1
 		x.queue, x.queued = x.queue[1:], x.queued-len(c.made)-len(c.gone)
 	}
 	return c, ok
@@ -291,7 +283,7 @@ func (x *seriesIndex) apply(c change) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if x.found == found { // not thrown away meanwhile
-		x.changes = max(x.changes, c.changes)
+		x.changes = max(x.changes, c.seq)
 	}
 	return nil
 }
@@ -304,17 +296,21 @@ func (x *seriesIndex) giveUp(err error) {
 }
 
 // tailIndex reads the runs of ids that grew since the index is as of, and what
-// was deleted.
+// was deleted. An index of another history is thrown away.
 func (s *Store) tailIndex(ctx context.Context) error {
 	x := s.index
 	_, since, _ := x.state()
 	var c change
-	err := s.read(ctx, "read new series", func(ctx context.Context, tx *sql.Tx) error {
-		c = change{}
-		if err := tx.QueryRowContext(ctx, "SELECT changes FROM series_next").Scan(&c.changes); err != nil {
+	var known bool
+	err := s.read(ctx, "read new series", func(ctx context.Context, tx *sql.Tx) (err error) {
+		c = change{after: since}
+		if known, err = s.knowsChange(ctx, tx, since); err != nil || !known {
 			return err
 		}
-		err := s.each(ctx, tx, func(rows *sql.Rows) error {
+		if err := tx.QueryRowContext(ctx, "SELECT changes FROM series_next").Scan(&c.seq); err != nil {
+			return err
+		}
+		err = s.each(ctx, tx, func(rows *sql.Rows) error {
 			var id int64
 			err := rows.Scan(&id)
 			c.gone = append(c.gone, id)
@@ -328,6 +324,10 @@ func (s *Store) tailIndex(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if !known {
+		x.forget()
+		return nil
 	}
 	if err := x.apply(c); err != nil {
 		x.giveUp(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -144,6 +145,79 @@ func TestIndexFollowsAStoreThatWentBack(t *testing.T) {
 			t.Errorf("the index holds %d series", n)
 		}
 	})
+}
+
+// TestIndexTellsOneHistoryFromAnother: a store that went back, and since was given
+// as many other series as it lost, has the ids of the lost ones with them.
+func TestIndexTellsOneHistoryFromAnother(t *testing.T) {
+	for name, adds := range map[string]int{"as many changes": 1, "more changes": 2} {
+		t.Run(name, func(t *testing.T) {
+			eachStore(t, func(t *testing.T, stores []*Store) {
+				s := stores[0]
+				resolve(t, s, "a")
+				build(t, s)
+				before := snapshotSeries(t, s)
+				resolve(t, s, "b")
+				heard, err := s.GoneSince(t.Context(), -1)
+				if got := named(t, s, "b"); len(got) != 1 || err != nil {
+					t.Fatal(got, err)
+				}
+				goBack(t, s, before)
+				for i := range adds { // by one that knows nothing of what was lost
+					resolve(t, stores[i], "c"+strconv.Itoa(i))
+				}
+				if got := named(t, s, "b"); len(got) != 0 {
+					t.Errorf("the lost series is found as %v", got)
+				}
+				if got := named(t, s, "c0"); len(got) != 1 {
+					t.Errorf("the new series is not found: %v", got)
+				}
+				build(t, s)
+				if got := named(t, s, "c0"); len(got) != 1 {
+					t.Errorf("the new series is not indexed: %v", got)
+				}
+				if g, err := s.GoneSince(t.Context(), heard.Changes); err != nil || g.Complete {
+					t.Errorf("deletions since a lost change are complete: %+v, %v", g, err)
+				}
+			})
+		})
+	}
+}
+
+// seriesState are the changes that a later goBack returns to.
+type seriesState struct{ next, changes int64 }
+
+func snapshotSeries(t *testing.T, s *Store) (at seriesState) {
+	t.Helper()
+	err := s.read(t.Context(), "look", func(ctx context.Context, tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, "SELECT next, changes FROM series_next").Scan(&at.next, &at.changes)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+// goBack takes later series out of the store, as a replica that lags lacks them.
+func goBack(t *testing.T, s *Store, at seriesState) {
+	t.Helper()
+	err := s.write(t.Context(), "go back", func(ctx context.Context, tx *sql.Tx) error {
+		for q, arg := range map[string]int64{
+			"DELETE FROM series WHERE id >= $1":        at.next,
+			"DELETE FROM series_run WHERE start >= $1": at.next,
+			"DELETE FROM series_change WHERE seq > $1": at.changes,
+			"UPDATE series_next SET next = $1":         at.next,
+			"UPDATE series_next SET changes = $1 + 0":  at.changes,
+		} {
+			if _, err := tx.ExecContext(ctx, s.db.Bind(q), arg); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestIndexIsMadeAnewAfterDamage: what the index says is held against the rows,

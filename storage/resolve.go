@@ -39,7 +39,7 @@ func (s *Store) Resolve(ctx context.Context, keys [][]byte) ([]int64, error) {
 		return nil, err
 	}
 	if len(r.made) > 0 {
-		s.index.note(change{changes: r.changes, made: r.made})
+		s.index.note(r.change)
 	}
 	ids := make([]int64, len(keys))
 	for i, k := range keys {
@@ -72,8 +72,7 @@ type resolution struct {
 	ids    map[string]int64
 	next   map[string]int64 // ordinal of the next key of a hash, where it has one
 
-	changes int64            // the store's count of additions, with this one
-	made    []postings.Entry // what was added
+	change // what was added
 }
 
 func (r *resolution) lookup(ctx context.Context, tx *sql.Tx, keys [][]byte) error {
@@ -136,7 +135,7 @@ func (r *resolution) missing(keys [][]byte) (list []int) {
 func (r *resolution) add(ctx context.Context, tx *sql.Tx, keys [][]byte) error {
 	s := r.store
 	var next int64
-	if err := tx.QueryRowContext(ctx, "SELECT next, changes FROM series_next"+s.db.ForUpdate).Scan(&next, &r.changes); err != nil {
+	if err := tx.QueryRowContext(ctx, "SELECT next, changes FROM series_next"+s.db.ForUpdate).Scan(&next, &r.after); err != nil {
 		return err
 	}
 	r.made = nil
@@ -167,11 +166,13 @@ func (r *resolution) add(ctx context.Context, tx *sql.Tx, keys [][]byte) error {
 	if err := r.insert(ctx, tx, keys, missing, parsed, &a); err != nil {
 		return err
 	}
-	r.changes++
-	if err := a.save(ctx, tx, s, r.changes); err != nil {
+	if r.seq, err = s.countChange(ctx, tx, r.after); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, s.db.Bind("UPDATE series_next SET next = $1, changes = $2"), a.next, r.changes)
+	if err := a.save(ctx, tx, s, r.seq); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, s.db.Bind("UPDATE series_next SET next = $1"), a.next)
 	return err
 }
 
@@ -242,7 +243,7 @@ func (a *allotment) id(name string) int64 {
 	return g.start + g.used - 1
 }
 
-func (a *allotment) save(ctx context.Context, tx *sql.Tx, s *Store, changes int64) error {
+func (a *allotment) save(ctx context.Context, tx *sql.Tx, s *Store, seq int64) error {
 	for name, g := range a.runs {
 		a.full = append(a.full, namedRun{name, g})
 	}
@@ -251,7 +252,7 @@ func (a *allotment) save(ctx context.Context, tx *sql.Tx, s *Store, changes int6
 	for _, g := range a.full {
 		if g.changed {
 			names, starts, sizes, used = append(names, g.name), append(starts, g.start), append(sizes, g.size), append(used, g.used)
-			changed = append(changed, changes)
+			changed = append(changed, seq)
 		}
 	}
 	return s.insert(ctx, tx, "INSERT INTO series_run (name, start, size, used, changed)", []dialect.Column{

@@ -319,7 +319,7 @@ func TestEveryTableTravels(t *testing.T) {
 
 // filled are the tables in which fill leaves something.
 var filled = map[string]bool{
-	"store_meta": true, "metric": true, "series": true, "series_next": true, "series_run": true, "writer_position": true, "counter_day": true,
+	"store_meta": true, "metric": true, "series": true, "series_next": true, "series_run": true, "series_change": true, "writer_position": true, "counter_day": true,
 	"flush_block": true, "chunk_10s": true, "sketch_10s": true, "chunk_1m": true, "rollup_1h": true, "rollup_1m": true, "compaction": true,
 	"minute_day": true, "tier": true, "event": true,
 }
