@@ -3,11 +3,8 @@ package admit
 import (
 	"bytes"
 	"encoding/binary"
-	"math/bits"
-	"math/rand/v2"
 
 	"example.com/nexusctl/protocol"
-	"example.com/nexusctl/protocol/scan"
 )
 
 // aliases maps a line's raw name and raw suffix (the bytes on both sides of the
@@ -15,17 +12,18 @@ import (
 // understood again. It is a cache: forgetting an alias costs one trip through the
 // canonical path and changes no answer.
 //
-// Open addressing with linear probing. Keys are hashed with keys of the process's
-// own and compared in full, so that no sender can aim collisions.
+// Open addressing: a key's slot is the first free one of its hash's line, eight
+// slots that are a line of the processor's cache, or of the lines behind it. Keys
+// are hashed with keys of the process's own and compared in full, so that no
+// sender can aim collisions.
 //
 // An entry is eight bytes of head, then name and suffix without a gap, padded to
 // eight bytes. Where it stands is all that a slot holds beside a piece of the
 // hash: a look-up touches two places in memory.
 type aliases struct {
-	keys   [2]uint64
-	slots  []uint64 // tag<<placeBits | place+1; 0 is free
-	mask   uint64
-	arenas [][]byte // of arenaSize, never moved
+	hasher hasher
+	slots  [][lineSlots]uint64 // tag<<placeBits | place; 0 is free
+	arenas [][]byte            // of arenaSize, never moved
 	count  int
 	limit  int
 
@@ -41,11 +39,13 @@ type Alias struct {
 
 const (
 	arenaSize   = 256 << 10
-	minSlots    = 1 << 10
+	lineSlots   = 8
+	minLines    = 1 << 7
 	maxAliasKey = 4<<10 - 1 // longer keys take the canonical path each time
 
 	placeBits = 40 // of a place: eight bytes at 2^40 are more than any memory
 	placeMask = 1<<placeBits - 1
+	usedTag   = 1 << 23 // is in every tag, so that no slot that is taken is 0
 )
 
 // head is an entry's first eight bytes: the reference, the lengths of name and
@@ -69,33 +69,33 @@ func (h head) fits(name, suffix int) bool {
 func (h head) size() int { return 8 + (h.name()+h.suffix()+7)&^7 }
 
 func newAliases(limit int) *aliases {
-	a := &aliases{limit: limit, keys: [2]uint64{rand.Uint64() | 1, rand.Uint64() | 1}}
+	a := &aliases{limit: limit, hasher: newHasher()}
 	a.reset()
 	return a
 }
 
 func (a *aliases) reset() {
-	a.slots = make([]uint64, minSlots)
-	a.mask = minSlots - 1
+	a.slots = make([][lineSlots]uint64, minLines)
 	a.count = 0
 	a.arenas = nil
 }
 
+// tagOf is the piece of a hash that its slot holds.
+func tagOf(h uint64) uint64 { return h>>placeBits | usedTag }
+
 // lookup finds one spelling.
 func (a *aliases) lookup(name, suffix []byte) (Alias, bool) {
-	return a.probe(a.hash(name, suffix), name, suffix)
-}
-
-// probe goes along the slots from the hash's own.
-func (a *aliases) probe(h uint64, name, suffix []byte) (Alias, bool) {
-	for i := h & a.mask; ; i = (i + 1) & a.mask {
-		slot := a.slots[i]
-		if slot == 0 {
-			return Alias{}, false
-		}
-		if slot>>placeBits == h>>placeBits {
-			if head, ok := a.match(slot, name, suffix); ok {
-				return head.alias(), true
+	h := a.hasher.hash(name, suffix)
+	mask := uint64(len(a.slots) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		for _, slot := range a.slots[i] {
+			if slot == 0 {
+				return Alias{}, false
+			}
+			if slot>>placeBits == tagOf(h) {
+				if head, ok := a.match(slot, name, suffix); ok {
+					return head.alias(), true
+				}
 			}
 		}
 	}
@@ -114,7 +114,7 @@ func (a *aliases) match(slot uint64, name, suffix []byte) (head, bool) {
 
 // entry returns the bytes from an entry on.
 func (a *aliases) entry(slot uint64) []byte {
-	place := (slot & placeMask) - 1
+	place := slot & placeMask
 	return a.arenas[place/(arenaSize/8)][place%(arenaSize/8)*8:]
 }
 
@@ -126,7 +126,7 @@ func (a *aliases) insert(name, suffix []byte, to Alias) {
 	if a.count >= a.limit {
 		a.reset()
 	}
-	if (a.count+1)*2 > len(a.slots) {
+	if (a.count+1)*2 > len(a.slots)*lineSlots {
 		a.grow()
 	}
 	h := newHead(to, len(name), len(suffix))
@@ -141,125 +141,30 @@ func (a *aliases) insert(name, suffix []byte, to Alias) {
 	copy(e[8:], name)
 	copy(e[8+len(name):], suffix)
 	a.count++
-	a.place(a.hash(name, suffix), uint64(last*arenaSize+at)/8)
+	a.place(a.hasher.hash(name, suffix), uint64(last*arenaSize+at)/8)
 }
 
 func (a *aliases) place(h, place uint64) {
-	i := h & a.mask
-	for a.slots[i] != 0 {
-		i = (i + 1) & a.mask
+	mask := uint64(len(a.slots) - 1)
+	for i := h & mask; ; i = (i + 1) & mask {
+		for j := range a.slots[i] {
+			if slot := &a.slots[i][j]; *slot == 0 {
+				*slot = tagOf(h)<<placeBits | place
+				return
+			}
+		}
 	}
-	a.slots[i] = h>>placeBits<<placeBits | (place + 1)
 }
 
 func (a *aliases) grow() {
-	a.slots = make([]uint64, 2*len(a.slots))
-	a.mask = uint64(len(a.slots) - 1)
+	a.slots = make([][lineSlots]uint64, 2*len(a.slots))
 	for i, arena := range a.arenas {
 		for at := 0; at < len(arena); {
 			h := head(binary.LittleEndian.Uint64(arena[at:]))
 			key := arena[at+8:]
 			name, suffix := key[:h.name()], key[h.name():][:h.suffix()]
-			a.place(a.hash(name, suffix), uint64(i*arenaSize+at)/8)
+			a.place(a.hasher.hash(name, suffix), uint64(i*arenaSize+at)/8)
 			at += h.size()
 		}
 	}
-}
-
-// groupSize is how many lines are looked up together.
-const groupSize = 128
-
-// group is the scratch of one find: what each line has in each pass.
-type group struct {
-	hashes, slots [groupSize]uint64
-	touched       uint64
-}
-
-// find looks up to groupSize lines of buf up, pass by pass: every line's hash,
-// every line's slot, every line's entry, every line's key. Within a pass no line
-// waits for another, so the processor fetches them from memory at the same time;
-// line by line each would wait for all of its own.
-func (a *aliases) find(buf []byte, lines []scan.Line, found []Alias) {
-	g := &a.group
-	for i, l := range lines {
-		g.hashes[i] = 0
-		if l.Plain() {
-			g.hashes[i] = a.hash(buf[l.Start:l.Colon], buf[l.Bar:l.End])
-		}
-	}
-	for i := range lines {
-		g.slots[i] = a.guess(g.hashes[i])
-	}
-	for i := range lines {
-		if slot := g.slots[i]; slot != 0 {
-			e := a.entry(slot)
-			// A key of the usual length reaches into a second line of the cache.
-			// The sum keeps the reads from being left out.
-			g.touched += uint64(e[0]) + uint64(e[min(cacheLine, len(e)-1)])
-		}
-	}
-	for i, l := range lines {
-		found[i] = Alias{}
-		if !l.Plain() {
-			continue
-		}
-		name, suffix := buf[l.Start:l.Colon], buf[l.Bar:l.End]
-		if slot := g.slots[i]; slot>>placeBits == g.hashes[i]>>placeBits {
-			if h, ok := a.match(slot, name, suffix); ok {
-				found[i] = h.alias()
-				continue
-			}
-		}
-		found[i], _ = a.probe(g.hashes[i], name, suffix)
-	}
-}
-
-const cacheLine = 64
-
-// guess returns the slot that is most likely the hash's: one of the first three
-// that has its tag, else the first. There is nothing to be guessed by the
-// processor: which it is changes from line to line.
-func (a *aliases) guess(h uint64) uint64 {
-	i := h & a.mask
-	slot, second, third := a.slots[i], a.slots[(i+1)&a.mask], a.slots[(i+2)&a.mask]
-	if (third^h)>>placeBits == 0 {
-		slot = third
-	}
-	if (second^h)>>placeBits == 0 {
-		slot = second
-	}
-	if first := a.slots[i]; (first^h)>>placeBits == 0 {
-		slot = first
-	}
-	return slot
-}
-
-// hash multiplies and folds 16 bytes a step, with random keys, as wyhash does and
-// the runtime's own hash where there is no AES.
-func (a *aliases) hash(name, suffix []byte) uint64 {
-	h := a.keys[0] ^ uint64(len(name)|len(suffix)<<12)
-	return a.absorb(a.absorb(h, name), suffix)
-}
-
-func (a *aliases) absorb(h uint64, b []byte) uint64 {
-	for len(b) > 16 {
-		h = fold(binary.LittleEndian.Uint64(b)^a.keys[1], binary.LittleEndian.Uint64(b[8:])^h)
-		b = b[16:]
-	}
-	// What is left is read in two words that may overlap: the length is in the
-	// hash already.
-	switch n := len(b); {
-	case n >= 8:
-		return fold(binary.LittleEndian.Uint64(b)^a.keys[1], binary.LittleEndian.Uint64(b[n-8:])^h)
-	case n >= 4:
-		return fold(uint64(binary.LittleEndian.Uint32(b))^a.keys[1], uint64(binary.LittleEndian.Uint32(b[n-4:]))^h)
-	case n > 0:
-		return fold((uint64(b[0])<<16|uint64(b[n/2])<<8|uint64(b[n-1]))^a.keys[1], h)
-	}
-	return h
-}
-
-func fold(x, y uint64) uint64 {
-	high, low := bits.Mul64(x, y)
-	return high ^ low
 }

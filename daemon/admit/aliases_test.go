@@ -1,8 +1,10 @@
 package admit
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,7 +25,7 @@ func (s spelling) lookup(a *aliases) (uint32, bool) {
 }
 
 func (s spelling) hash(a *aliases) uint64 {
-	return a.hash([]byte(s.name), []byte(s.suffix))
+	return a.hasher.hash([]byte(s.name), []byte(s.suffix))
 }
 
 // TestAliasesAgainstAMap compares the table with a plain map, over several
@@ -57,8 +59,8 @@ func TestAliasesAgainstAMap(t *testing.T) {
 			}
 		}
 	}
-	if len(a.slots) <= minSlots || len(a.arenas) < 2 {
-		t.Fatalf("the test grew nothing: %d slots, %d arenas", len(a.slots), len(a.arenas))
+	if len(a.slots) <= minLines || len(a.arenas) < 2 {
+		t.Fatalf("the test grew nothing: %d lines of slots, %d arenas", len(a.slots), len(a.arenas))
 	}
 }
 
@@ -69,7 +71,7 @@ func TestAliasesTellCollidingHashesApart(t *testing.T) {
 	x, y := spelling{"x", "|c"}, spelling{"y", "|c"}
 	x.insert(a, 1)
 	h := y.hash(a)
-	a.slots[h&a.mask] = h>>placeBits<<placeBits | 1 // as if x's hash were y's
+	a.place(h, 0) // as if x's hash were y's
 	if ref, ok := y.lookup(a); ok {
 		t.Fatalf("y is taken for x: %d", ref)
 	}
@@ -79,17 +81,23 @@ func TestAliasesTellCollidingHashesApart(t *testing.T) {
 	}
 }
 
-// TestAliasesProbeOverTheEnd fills the table's last slots, so that a search
-// has to go on at the first.
+// TestAliasesProbeOverTheEnd fills the table's last line of slots, so that a
+// search has to go on at the first.
 func TestAliasesProbeOverTheEnd(t *testing.T) {
 	a := newAliases(1 << 20)
-	for i := range 8 {
-		a.place(a.mask-3, uint64(i))
+	last := uint64(len(a.slots) - 1)
+	for i := range uint64(lineSlots + 1) {
+		a.place(last, i)
 	}
-	for _, i := range []uint64{a.mask - 3, a.mask - 2, a.mask - 1, a.mask, 0, 1, 2, 3} {
-		if a.slots[i] == 0 {
-			t.Errorf("slot %d is free", i)
-		}
+	want := [lineSlots]uint64{tagOf(last) << placeBits}
+	for i := range want {
+		want[i] = want[0] | uint64(i)
+	}
+	if a.slots[last] != want {
+		t.Errorf("the last line is %x", a.slots[last])
+	}
+	if want := [lineSlots]uint64{tagOf(last)<<placeBits | lineSlots}; a.slots[0] != want {
+		t.Errorf("the first line is %x", a.slots[0])
 	}
 }
 
@@ -201,78 +209,113 @@ func TestRememberKeepsOneEntry(t *testing.T) {
 	}
 }
 
+// finders are the ways to look a group up.
+func finders() map[string]func(*aliases, []byte, []scan.Line, []Alias) {
+	m := map[string]func(*aliases, []byte, []scan.Line, []Alias){"plain": (*aliases).findPlain}
+	if hasWide {
+		m["wide"] = (*aliases).findWide
+	}
+	return m
+}
+
 // TestFindIsLookup holds the look-up of groups to that of single lines: known and
-// unknown ones, lines of another form, and hashes that collide, mixed.
+// unknown ones, short and long, lines of another form, and hashes that collide,
+// mixed. The buffer ends where its memory does: nothing behind it may be read.
 func TestFindIsLookup(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 6))
-	a := newAliases(1 << 20)
-	for i := range 5_000 {
-		spelling{fmt.Sprintf("metric.%d", i), fmt.Sprintf("|c|#k:%d", i%7)}.insert(a, uint32(i))
-	}
-	var s scan.Scanner
-	var lines [groupSize]scan.Line
-	var found [groupSize]Alias
-	hits, misses := 0, 0
-	for range 200 {
-		var b []byte
-		for range 1 + r.IntN(groupSize) {
-			n := r.IntN(6_000)
-			b = append(b, []string{
-				fmt.Sprintf("metric.%d:1|c|#k:%d\n", n, n%7), fmt.Sprintf("metric.%d:1|c|#k:%d\n", n, n%8), "no line\n",
-			}[r.IntN(20)/9]...)
-		}
-		s.Begin(b)
-		n := s.Next(lines[:])
-		a.find(b, lines[:n], found[:n])
-		for i, l := range lines[:n] {
-			want := Alias{}
-			if l.Plain() {
-				want, _ = a.lookup(b[l.Start:l.Colon], b[l.Bar:l.End])
+	for name, find := range finders() {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(5, 6))
+			a := newAliases(1 << 20)
+			known := func(n, k int) (name, suffix string) {
+				return fmt.Sprintf("metric.%d%s", n, strings.Repeat("y", n%80)), fmt.Sprintf("|c|#k:%d%s", k, strings.Repeat("x", n/80%80))
 			}
-			if found[i] != want {
-				t.Fatalf("%q is found as %+v, want %+v", b[l.Start:l.End], found[i], want)
+			for i := range 8_000 {
+				name, suffix := known(i, i%7)
+				spelling{name, suffix}.insert(a, uint32(i))
 			}
-			if want.Type == 0 {
-				misses++
-			} else {
-				hits++
+			for i := range 500 { // their tag stands before the right slot, or in its place
+				name, suffix := known(r.IntN(9_000), i%7)
+				a.place(spelling{name, suffix}.hash(a), 0)
 			}
-		}
-	}
-	if hits < 5_000 || misses < 1_000 {
-		t.Errorf("%d hits and %d misses test little", hits, misses)
+			var s scan.Scanner
+			var lines [groupSize]scan.Line
+			var found [groupSize]Alias
+			hits, misses := 0, 0
+			for range 400 {
+				var b []byte
+				for range 1 + r.IntN(groupSize) {
+					n := r.IntN(9_000)
+					name, suffix := known(n, n%7)
+					if r.IntN(8) == 0 {
+						name, suffix = known(n, n%8)
+					}
+					if r.IntN(9) == 0 {
+						b = append(b, "no line\n"...)
+					} else {
+						b = append(b, name+":1"+suffix+"\n"...)
+					}
+				}
+				b = bytes.TrimSuffix(b, []byte("\n"))
+				b = slices.Clip(b)
+				s.Begin(b)
+				n := s.Next(lines[:])
+				find(a, b, lines[:n], found[:n])
+				for i, l := range lines[:n] {
+					want := Alias{}
+					if l.Plain() {
+						want, _ = a.lookup(b[l.Start:l.Colon], b[l.Bar:l.End])
+					}
+					if found[i] != want {
+						t.Fatalf("%q is found as %+v, want %+v", b[l.Start:l.End], found[i], want)
+					}
+					if want.Type == 0 {
+						misses++
+					} else {
+						hits++
+					}
+				}
+			}
+			if hits < 5_000 || misses < 1_000 {
+				t.Errorf("%d hits and %d misses test little", hits, misses)
+			}
+		})
 	}
 }
 
 // BenchmarkFind is BenchmarkLookup, a group at a time.
 func BenchmarkFind(b *testing.B) {
-	for _, n := range []int{1_000, 100_000, 1_000_000} {
-		b.Run(fmt.Sprintf("series=%d", n), func(b *testing.B) {
-			a := newAliases(2 << 20)
-			r := rand.New(rand.NewPCG(1, 2))
-			const suffix = "|c|#env:prod,host:web01,region:eu"
-			for i := range n {
-				spelling{fmt.Sprintf("http.requests.%d", i), suffix}.insert(a, uint32(i))
-			}
-			text := make([][]byte, 256)
-			var s scan.Scanner
-			for i := range text {
-				for range groupSize {
-					text[i] = fmt.Appendf(text[i], "http.requests.%d:1%s\n", r.IntN(n), suffix)
-				}
-			}
-			var lines [groupSize]scan.Line
-			var found [groupSize]Alias
-			b.ReportAllocs()
-			b.ResetTimer()
-			for i := 0; i < b.N; i += groupSize {
-				t := text[i/groupSize%len(text)]
-				s.Begin(t)
-				a.find(t, lines[:s.Next(lines[:])], found[:])
-				if found[0].Type == 0 || found[groupSize-1].Type == 0 {
-					b.Fatal("not found")
-				}
-			}
-		})
+	for name, find := range finders() {
+		for _, n := range []int{1_000, 100_000, 1_000_000} {
+			b.Run(fmt.Sprintf("%s/series=%d", name, n), func(b *testing.B) { benchmarkFind(b, find, n) })
+		}
+	}
+}
+
+func benchmarkFind(b *testing.B, find func(*aliases, []byte, []scan.Line, []Alias), n int) {
+	a := newAliases(2 << 20)
+	r := rand.New(rand.NewPCG(1, 2))
+	const suffix = "|c|#env:prod,host:web01,region:eu"
+	for i := range n {
+		spelling{fmt.Sprintf("http.requests.%d", i), suffix}.insert(a, uint32(i))
+	}
+	text := make([][]byte, 256)
+	lines := make([][groupSize]scan.Line, len(text))
+	var s scan.Scanner
+	for i := range text {
+		for range groupSize {
+			text[i] = fmt.Appendf(text[i], "http.requests.%d:1%s\n", r.IntN(n), suffix)
+		}
+		s.Begin(text[i])
+		s.Next(lines[i][:])
+	}
+	var found [groupSize]Alias
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := 0; i < b.N; i += groupSize {
+		k := i / groupSize % len(text)
+		find(a, text[k], lines[k][:], found[:])
+		if found[0].Type == 0 || found[groupSize-1].Type == 0 {
+			b.Fatal("not found")
+		}
 	}
 }
