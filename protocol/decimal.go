@@ -52,11 +52,9 @@ func ReadDecimal(line []byte, at, end int) (d Decimal, ok bool) {
 	if wrong != 0 || n == 1 && odd != 0 {
 		return Decimal{}, false
 	}
-	d = Decimal{int64(eightDigits(x)), scale}
-	for d.Mantissa%10 == 0 && d.Scale > 0 {
-		d.Mantissa /= 10
-		d.Scale--
-	}
+	// Zeros at the end of a fraction are empty bytes at the top.
+	idle := min(bits.LeadingZeros64(x)/8, int(scale))
+	d = Decimal{int64(eightDigits(x << (8 * idle))), scale - uint8(idle)}
 	if negative {
 		d.Mantissa = -d.Mantissa
 	}

@@ -238,12 +238,12 @@ func TestFindIsLookup(t *testing.T) {
 				a.place(spelling{name, suffix}.hash(a), 0)
 			}
 			var s scan.Scanner
-			var lines [groupSize]scan.Line
-			var found [groupSize]Alias
+			var lines [scan.GroupSize]scan.Line
+			var found [scan.GroupSize]Alias
 			hits, misses := 0, 0
 			for range 400 {
 				var b []byte
-				for range 1 + r.IntN(groupSize) {
+				for range 1 + r.IntN(scan.GroupSize) {
 					n := r.IntN(9_000)
 					name, suffix := known(n, n%7)
 					if r.IntN(8) == 0 {
@@ -299,22 +299,22 @@ func benchmarkFind(b *testing.B, find func(*aliases, []byte, []scan.Line, []Alia
 		spelling{fmt.Sprintf("http.requests.%d", i), suffix}.insert(a, uint32(i))
 	}
 	text := make([][]byte, 256)
-	lines := make([][groupSize]scan.Line, len(text))
+	lines := make([][scan.GroupSize]scan.Line, len(text))
 	var s scan.Scanner
 	for i := range text {
-		for range groupSize {
+		for range scan.GroupSize {
 			text[i] = fmt.Appendf(text[i], "http.requests.%d:1%s\n", r.IntN(n), suffix)
 		}
 		s.Begin(text[i])
 		s.Next(lines[i][:])
 	}
-	var found [groupSize]Alias
+	var found [scan.GroupSize]Alias
 	b.ReportAllocs()
 	b.ResetTimer()
-	for i := 0; i < b.N; i += groupSize {
-		k := i / groupSize % len(text)
+	for i := 0; i < b.N; i += scan.GroupSize {
+		k := i / scan.GroupSize % len(text)
 		find(a, text[k], lines[k][:], found[:])
-		if found[0].Type == 0 || found[groupSize-1].Type == 0 {
+		if found[0].Type == 0 || found[scan.GroupSize-1].Type == 0 {
 			b.Fatal("not found")
 		}
 	}

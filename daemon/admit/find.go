@@ -2,18 +2,15 @@ package admit
 
 import "example.com/nexusctl/protocol/scan"
 
-// groupSize is how many lines are looked up together.
-const groupSize = 128
-
 // group is the scratch of one find: what each line has in each pass.
 type group struct {
-	hashes  [groupSize]uint64
-	entries [groupSize]uintptr // find_amd64.s: where the key to be compared stands, 0 for none
-	slots   [groupSize]uint64
+	hashes  [scan.GroupSize]uint64
+	entries [scan.GroupSize]uintptr // find_amd64.s: where the key to be compared stands, 0 for none
+	slots   [scan.GroupSize]uint64
 	touched uint64
 }
 
-// find looks up to groupSize lines of buf up.
+// find looks up to scan.GroupSize lines of buf up.
 func (a *aliases) find(buf []byte, lines []scan.Line, found []Alias) {
 	if hasWide && len(lines) > 0 {
 		a.findWide(buf, lines, found)

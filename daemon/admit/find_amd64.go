@@ -40,7 +40,7 @@ func hashBytes(keys *wideKeys, name, suffix []byte) uint64
 // hashLines hashes lines and has their slots' lines fetched.
 //
 //go:noescape
-func hashLines(keys *wideKeys, buf []byte, lines []scan.Line, slots [][lineSlots]uint64, hashes *[groupSize]uint64)
+func hashLines(keys *wideKeys, buf []byte, lines []scan.Line, slots [][lineSlots]uint64, hashes *[scan.GroupSize]uint64)
 
 // locateLines looks at the first line of slots of n hashes, fills in the entries
 // whose tag is theirs, and has them fetched.

@@ -40,10 +40,7 @@ func NewLane(number int, c *Catalog, maxAliases int) *Lane {
 	}
 }
 
-// GroupSize is the most lines that Find looks up together.
-const GroupSize = groupSize
-
-// Find looks up the spellings of up to GroupSize lines of buf that Remember was
+// Find looks up the spellings of up to scan.GroupSize lines of buf that Remember was
 // given, and fills found, one for each line.
 func (l *Lane) Find(buf []byte, lines []scan.Line, found []Alias) { l.aliases.find(buf, lines, found) }
 

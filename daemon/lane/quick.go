@@ -14,8 +14,8 @@ import (
 // parser. They are scanned and looked up a group at a time.
 type quick struct {
 	scanner scan.Scanner
-	lines   [admit.GroupSize]scan.Line
-	found   [admit.GroupSize]admit.Alias
+	lines   [scan.GroupSize]scan.Line
+	found   [scan.GroupSize]admit.Alias
 }
 
 // Lines takes lines of text and JSON, as Line does each; the last one needs no

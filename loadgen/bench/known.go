@@ -44,8 +44,8 @@ type walk struct {
 
 	scanner scan.Scanner
 	buffer  []byte
-	lines   [admit.GroupSize]scan.Line
-	found   [admit.GroupSize]admit.Alias
+	lines   [scan.GroupSize]scan.Line
+	found   [scan.GroupSize]admit.Alias
 	taken   int // whose spelling and number were known
 	sum     int64
 }

@@ -17,6 +17,10 @@ import (
 // here.
 const Window = 72 << 10
 
+// GroupSize is how many lines are worked on together where that is cheaper than
+// one by one.
+const GroupSize = 128
+
 // Line is where one line's parts stand in the buffer. In a line of text Colon is
 // the first colon and Bar the first bar behind it; in a JSON object the value of
 // the key "value", a number, stands between them. Bar is 0 where the line does
