@@ -36,7 +36,7 @@ func (w *worker) learn() (any bool) {
 	for _, s := range turned[w.turned:] {
 		for _, r := range s.Refs() {
 			if int(r.Lane) == w.number && int(r.Ref) < len(w.taker.kinds) {
-				w.taker.kinds[r.Ref].ordered = true
+				w.taker.kinds[r.Ref].ordered, w.taker.anyOrdered = true, true
 			}
 		}
 	}

@@ -13,9 +13,11 @@ import (
 // understood before, and whose value is one plain number, are taken without a
 // parser. They are scanned and looked up a group at a time.
 type quick struct {
-	scanner scan.Scanner
-	lines   [scan.GroupSize]scan.Line
-	found   [scan.GroupSize]admit.Alias
+	scanner  scan.Scanner
+	lines    [scan.GroupSize]scan.Line
+	found    [scan.GroupSize]admit.Alias
+	decimals protocol.Decimals
+	refs     [scan.GroupSize]uint32
 }
 
 // Lines takes lines of text and JSON, as Line does each; the last one needs no
@@ -44,14 +46,42 @@ func (t *Taker) window(b []byte) {
 	q.scanner.Begin(b)
 	for n := q.scanner.Next(q.lines[:]); n > 0; n = q.scanner.Next(q.lines[:]) {
 		t.lane.admit.Find(b, q.lines[:n], q.found[:n])
-		for i, l := range q.lines[:n] {
-			if t.known(b, l, q.found[i]) {
+		q.decimals.Read(b, &q.lines, n)
+		for i := 0; i < n; {
+			usual := t.usual(b, i, min(n, i+max(0, t.room())))
+			if usual > 0 {
+				t.batch.AddDecimals(q.refs[i:i+usual], &q.decimals, i)
+				t.splitFull()
+			}
+			if i += usual; i == n {
+				break
+			}
+			if l := q.lines[i]; t.known(b, l, q.found[i]) {
 				t.splitFull()
 			} else {
 				t.understand(b[l.Start:l.End], l.Alone())
 			}
+			i++
 		}
 	}
+}
+
+// usual counts the lines of the group, from one on, that known would take as
+// decimals, and has their references at hand.
+func (t *Taker) usual(b []byte, from, to int) int {
+	q := &t.quick
+	plain := !t.anyOrdered && len(t.turning) == 0
+	for i := from; i < to; i++ {
+		a, l := q.found[i], q.lines[i]
+		switch {
+		case !q.decimals.Known(i), a.Type == 0, a.Type == protocol.Set, int(l.End-l.Start) > t.maxLine,
+			!plain && a.Type == protocol.Gauge && t.isOrderedRef(a.Ref),
+			b[l.Start] == '{' && !protocol.IsJSONNumber(b[l.Colon+1:l.Bar]):
+			return i - from
+		}
+		q.refs[i] = a.Ref
+	}
+	return to - from
 }
 
 // knownLine tries the quick path on a line that comes alone. l is what the

@@ -30,7 +30,9 @@ type Taker struct {
 	quick   quick
 	batch   record.Batch
 	kinds   []refKind // by reference
-	turning []*admit.Series
+	// anyOrdered says that kinds has a gauge that is ordered.
+	anyOrdered bool
+	turning    []*admit.Series
 	// replace says that a timed gauge of the batch may have to move to the
 	// ordered ones, which only the open generation's bucket tells.
 	replace bool
@@ -167,7 +169,9 @@ func (t *Taker) define(a admit.Admission) {
 	}
 	t.batch.Defs = append(t.batch.Defs, a.Def)
 	t.defined += len(a.Def.Key)
-	t.kinds = append(t.kinds, refKind{a.Series.Type, a.Series.Ordered.Load()})
+	ordered := a.Series.Ordered.Load()
+	t.kinds = append(t.kinds, refKind{a.Series.Type, ordered})
+	t.anyOrdered = t.anyOrdered || ordered
 }
 
 func (t *Taker) add(m *protocol.Metric, a admit.Admission) {
@@ -245,10 +249,19 @@ func (t *Taker) moveTimed(bucket, resolution int64) (moved bool) {
 }
 
 func (t *Taker) splitFull() {
-	if t.whole() {
-		return
-	}
-	if len(t.batch.Samples)+len(t.batch.Timed)+len(t.batch.Ordered) >= t.most || t.defined+len(t.batch.Events.Bytes) >= maxDefs {
+	if !t.whole() && t.room() <= 0 {
 		t.lane.commit()
 	}
+}
+
+// room returns how many values the record at hand takes before it is full; a
+// batch that is not split has always room for more.
+func (t *Taker) room() int {
+	if t.whole() {
+		return maxBatch
+	}
+	if t.defined+len(t.batch.Events.Bytes) >= maxDefs {
+		return 0
+	}
+	return t.most - len(t.batch.Samples) - len(t.batch.Timed) - len(t.batch.Ordered)
 }

@@ -37,6 +37,38 @@ func (b *Batch) AddDecimal(ref uint32, d protocol.Decimal) {
 	b.Samples = append(b.Samples, Sample{Ref: ref, Value: d.Float64()})
 }
 
+// AddDecimals is AddDecimal for len(refs) numbers of a group, from one on. All of
+// them are known; what is known has eight digits at most.
+func (b *Batch) AddDecimals(refs []uint32, d *protocol.Decimals, from int) {
+	p := &b.packed
+	if p.n != len(b.Samples) || !hasWidePack {
+		b.addEach(refs, d, from)
+		return
+	}
+	// The processor writes eight at once, behind the last ones too.
+	b.Samples = slices.Grow(b.Samples, len(refs)+packGroup)
+	p.bytes = slices.Grow(p.bytes, (len(refs)+packGroup)*maxPacked)
+	for len(refs) > 0 {
+		samples, at := b.Samples[len(b.Samples):cap(b.Samples)], len(p.bytes)
+		size, n := packDecimals(p.bytes[at:cap(p.bytes)], samples, refs, d, from)
+		b.Samples, p.bytes, p.n = b.Samples[:len(b.Samples)+n], p.bytes[:at+size], p.n+n
+		refs, from = refs[n:], from+n
+		if n := min(packGroup, len(refs)); n > 0 { // one of them takes too many bytes
+			b.addEach(refs[:n], d, from)
+			refs, from = refs[n:], from+n
+		}
+	}
+}
+
+func (b *Batch) addEach(refs []uint32, d *protocol.Decimals, from int) {
+	for i, ref := range refs {
+		b.AddDecimal(ref, protocol.Decimal{Mantissa: int64(d.Mantissa[from+i]), Scale: uint8(d.Scale[from+i])})
+	}
+}
+
+// packGroup is how many numbers are packed at once.
+const packGroup = 8
+
 // packed are the bytes of the first n samples of a batch. Where a batch has lost
 // or gained samples in another way n is not their number, and the bytes are
 // worth nothing until the batch is empty again.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/scan"
 )
 
 func decimals() (list []protocol.Decimal) {
@@ -46,6 +48,43 @@ func TestPackedIsEncoded(t *testing.T) {
 	}
 }
 
+// TestPackedGroups holds the bytes and samples of groups to those of single
+// numbers, from any place of a group, with references of every size.
+func TestPackedGroups(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	list := decimals()
+	for range 3000 {
+		var d protocol.Decimals
+		var refs [scan.GroupSize]uint32
+		bits := random.IntN(32)
+		for i := range refs {
+			one := list[random.IntN(len(list))]
+			one.Mantissa = max(one.Mantissa, -one.Mantissa) % 100_000_000
+			for one.Scale > 0 && one.Mantissa%10 == 0 {
+				one.Scale, one.Mantissa = one.Scale-1, one.Mantissa/10
+			}
+			d.Mantissa[i], d.Scale[i], d.Value[i] = uint64(one.Mantissa), uint64(one.Scale), one.Float64()
+			refs[i] = random.Uint32() >> bits
+			if random.IntN(50) == 0 {
+				refs[i] = random.Uint32()
+			}
+		}
+		var got, want Batch
+		for range 3 {
+			from := random.IntN(scan.GroupSize)
+			n := 1 + random.IntN(scan.GroupSize-from)
+			got.AddDecimals(refs[from:from+n], &d, from)
+			want.addEach(refs[from:from+n], &d, from)
+		}
+		if !slices.Equal(got.Samples, want.Samples) || got.packed.n != len(got.Samples) {
+			t.Fatalf("%d samples, %d packed, want %d", len(got.Samples), got.packed.n, len(want.Samples))
+		}
+		if got, want := AppendBatch(nil, &got), AppendBatch(nil, &want); !bytes.Equal(got, want) {
+			t.Fatalf("packed %x, want %x", got, want)
+		}
+	}
+}
+
 // TestPackedIsVoid takes samples away behind the packed bytes' back.
 func TestPackedIsVoid(t *testing.T) {
 	var b Batch
@@ -53,6 +92,7 @@ func TestPackedIsVoid(t *testing.T) {
 		b.AddDecimal(i, protocol.Decimal{Mantissa: int64(i)})
 	}
 	b.Samples = b.Samples[:3]
+	b.AddDecimals(nil, new(protocol.Decimals), 0)
 	b.AddDecimal(9, protocol.Decimal{Mantissa: 9})
 	b.Add(10, 0.1)
 	if got, want := AppendBatch(nil, &b), AppendBatch(nil, &Batch{Samples: b.Samples}); !bytes.Equal(got, want) || len(b.Samples) != 5 {
@@ -77,6 +117,25 @@ func TestPutShort(t *testing.T) {
 				t.Errorf("%d: %x, want %x", x, got[3:n], want)
 			}
 		}
+	}
+}
+
+func BenchmarkAddDecimals(bench *testing.B) {
+	list := decimals()[5:]
+	var d protocol.Decimals
+	var refs [scan.GroupSize]uint32
+	for i := range refs {
+		one := list[i]
+		d.Mantissa[i], d.Scale[i], d.Value[i] = uint64(max(one.Mantissa, -one.Mantissa)), uint64(one.Scale), one.Float64()
+		refs[i] = uint32(i * 31)
+	}
+	var b Batch
+	bench.ReportAllocs()
+	for i := 0; i < bench.N; i += len(refs) {
+		if i%4096 == 0 {
+			b.Reset()
+		}
+		b.AddDecimals(refs[:], &d, 0)
 	}
 }
 
