@@ -5,7 +5,7 @@ LDFLAGS := -X main.version=$(VERSION)
 PACKAGES := ./...
 FUZZTIME ?= 3s
 
-.PHONY: help build run test ci bench lint vet soak torture fuzz allocs console clean
+.PHONY: help build run test ci bench lint vet portable soak torture fuzz allocs console clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -21,7 +21,7 @@ run: build ## build and run the daemon on SQLite, in the default data directory
 test: ## what README's second command runs: lint, then all tests, race detector on, both databases
 	sh .ci/test
 
-ci: vet test fuzz allocs ## everything that must hold before a change lands
+ci: vet test portable fuzz allocs ## everything that must hold before a change lands
 
 lint: ## gofmt, go vet, staticcheck
 	sh .ci/lint
@@ -29,6 +29,9 @@ lint: ## gofmt, go vet, staticcheck
 vet: ## vet for the other platforms, without cgo
 	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)
 	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go vet $(PACKAGES)
+
+portable: ## the hot path's tests, as on a processor without wide instructions
+	GODEBUG=cpu.avx512f=off,cpu.avx2=off go test -count 1 ./protocol/... ./daemon/admit ./daemon/record ./daemon/lane
 
 fuzz: ## every fuzz target for FUZZTIME (default 3s)
 	@sh .ci/fuzz $(FUZZTIME)

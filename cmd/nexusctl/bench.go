@@ -157,7 +157,7 @@ func benchChild(c *cli.Context) (bench.Child, error) {
 func benchMachine(dir string) bench.Machine {
 	f := machine.Read(dir, 0)
 	m := bench.Machine{
-		CPU: bench.CPUModel(), Cores: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
+		CPU: bench.CPUModel(), Wide: bench.Wide(), Cores: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
 		OS: f.OS, Arch: f.Arch, Kernel: f.Kernel, Go: f.Go, MemoryBytes: f.Memory,
 	}
 	if f.Disk.Sync > 0 {
@@ -190,10 +190,10 @@ func saveReport(path string, r bench.Report) error {
 }
 
 func printMachine(c *cli.Context, m bench.Machine, old bench.Report) error {
-	_, err := fmt.Fprintf(c.App.Writer, "%s, %d cores (GOMAXPROCS %d), %.1f GiB, %s/%s %s, %s, a sync takes %.2f ms\n",
-		m.CPU, m.Cores, m.GOMAXPROCS, float64(m.MemoryBytes)/(1<<30), m.OS, m.Arch, m.Kernel, m.Go, m.SyncMS)
-	if err == nil && len(old.Results) > 0 && (old.Machine.CPU != m.CPU || old.Machine.GOMAXPROCS != m.GOMAXPROCS) {
-		_, err = fmt.Fprintf(c.App.Writer, "compared with another machine: %s, GOMAXPROCS %d\n", old.Machine.CPU, old.Machine.GOMAXPROCS)
+	_, err := fmt.Fprintf(c.App.Writer, "%s (%s), %d cores (GOMAXPROCS %d), %.1f GiB, %s/%s %s, %s, a sync takes %.2f ms\n",
+		m.CPU, m.Wide, m.Cores, m.GOMAXPROCS, float64(m.MemoryBytes)/(1<<30), m.OS, m.Arch, m.Kernel, m.Go, m.SyncMS)
+	if err == nil && len(old.Results) > 0 && (old.Machine.CPU != m.CPU || old.Machine.Wide != m.Wide || old.Machine.GOMAXPROCS != m.GOMAXPROCS) {
+		_, err = fmt.Fprintf(c.App.Writer, "compared with another machine: %s (%s), GOMAXPROCS %d\n", old.Machine.CPU, old.Machine.Wide, old.Machine.GOMAXPROCS)
 	}
 	return err
 }

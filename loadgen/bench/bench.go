@@ -26,6 +26,7 @@ type Report struct {
 // Machine is what the figures were measured on. Zero is what is not known.
 type Machine struct {
 	CPU         string  `json:"cpu"`
+	Wide        string  `json:"wide"` // the widest instructions that are used: avx512, avx2 or none
 	Cores       int     `json:"cores"`
 	GOMAXPROCS  int     `json:"gomaxprocs"`
 	OS          string  `json:"os"`

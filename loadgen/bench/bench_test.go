@@ -35,7 +35,7 @@ func TestStages(t *testing.T) {
 	for _, r := range results {
 		names[r.Name] = true
 	}
-	for _, n := range []string{"parse/text", "parse/json-any", "parse/known-text", "parse/known-json", "parse/known-text-portable"} {
+	for _, n := range []string{"parse/text", "parse/json-any", "parse/known-text", "parse/known-json"} {
 		if !names[n] {
 			t.Errorf("%s is not measured", n)
 		}
@@ -64,7 +64,7 @@ func TestReportShape(t *testing.T) {
 			t.Errorf("%s is missing", n)
 		}
 	}
-	for _, n := range []string{"cpu", "cores", "gomaxprocs", "kernel", "go", "memory_bytes", "syncs_per_second"} {
+	for _, n := range []string{"cpu", "wide", "cores", "gomaxprocs", "kernel", "go", "memory_bytes", "syncs_per_second"} {
 		if _, ok := m.Machine[n]; !ok {
 			t.Errorf("machine: %s is missing", n)
 		}

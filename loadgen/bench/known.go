@@ -11,12 +11,11 @@ import (
 )
 
 // known measures the way of lines whose name and suffix were understood before:
-// they are scanned, looked up a group at a time, and their number is read. begin
-// chooses how the scanner looks at its buffer.
-func known(make func() [][]byte, begin func(*scan.Scanner, []byte)) func(context.Context, time.Duration) (Result, error) {
+// they are scanned, looked up and their numbers read a group at a time.
+func known(make func() [][]byte) func(context.Context, time.Duration) (Result, error) {
 	return func(ctx context.Context, length time.Duration) (Result, error) {
 		lines := make()
-		w := walk{lane: admit.NewLane(0, admit.NewCatalog(1<<20), 1<<20), begin: begin}
+		w := walk{lane: admit.NewLane(0, admit.NewCatalog(1<<20), 1<<20)}
 		total := 0
 		for _, line := range lines {
 			if err := w.learn(line); err != nil {
@@ -38,16 +37,16 @@ func known(make func() [][]byte, begin func(*scan.Scanner, []byte)) func(context
 // walk goes over the lines of buffers, again and again.
 type walk struct {
 	lane    *admit.Lane
-	begin   func(*scan.Scanner, []byte)
 	buffers [][]byte
 	next    int
 
-	scanner scan.Scanner
-	buffer  []byte
-	lines   [scan.GroupSize]scan.Line
-	found   [scan.GroupSize]admit.Alias
-	taken   int // whose spelling and number were known
-	sum     int64
+	scanner  scan.Scanner
+	buffer   []byte
+	lines    [scan.GroupSize]scan.Line
+	found    [scan.GroupSize]admit.Alias
+	decimals protocol.Decimals
+	taken    int // whose spelling and number were known
+	sum      uint64
 }
 
 // learn remembers a line's spelling, as a lane does that understood it.
@@ -81,14 +80,15 @@ func (w *walk) take(n int) {
 		if got == 0 || w.buffer == nil {
 			w.buffer = w.buffers[w.next%len(w.buffers)]
 			w.next++
-			w.begin(&w.scanner, w.buffer)
+			w.scanner.Begin(w.buffer)
 			continue
 		}
 		w.lane.Find(w.buffer, group[:got], w.found[:got])
-		for i, l := range group[:got] {
-			if d, ok := protocol.ReadDecimal(w.buffer, int(l.Colon)+1, int(l.Bar)); ok && w.found[i].Type != 0 {
+		w.decimals.Read(w.buffer, &w.lines, got)
+		for i := range got {
+			if w.decimals.Known(i) && w.found[i].Type != 0 {
 				w.taken++
-				w.sum += d.Mantissa
+				w.sum += w.decimals.Mantissa[i]
 			}
 		}
 		n -= got

@@ -8,7 +8,6 @@ import (
 
 	"example.com/nexusctl/loadgen"
 	"example.com/nexusctl/protocol"
-	"example.com/nexusctl/protocol/scan"
 )
 
 // The shapes that figures are stated for.
@@ -33,11 +32,9 @@ func Parse() []Stage {
 		{"parse/text-tags", parse(tags)},
 		{"parse/json", parse(object)},
 		{"parse/json-any", parse(anyJSON)},
-		{"parse/known-text", known(text, (*scan.Scanner).Begin)},
-		{"parse/known-text-tags", known(tags, (*scan.Scanner).Begin)},
-		{"parse/known-json", known(object, (*scan.Scanner).Begin)},
-		{"parse/known-text-portable", known(text, (*scan.Scanner).BeginPortable)},
-		{"parse/known-text-tags-portable", known(tags, (*scan.Scanner).BeginPortable)},
+		{"parse/known-text", known(text)},
+		{"parse/known-text-tags", known(tags)},
+		{"parse/known-json", known(object)},
 	}
 }
 
