@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
@@ -36,7 +37,7 @@ func (d *Daemon) openDoors() error {
 	}
 	d.http = d.httpServer()
 	d.startBeat()
-	l, err := listenTCP(c.Server.Listen)
+	l, err := listenTCP(c.Server.Listen, int(c.Ingest.ReceiveBuffer))
 	if err != nil {
 		return errors.Join(&ListenError{Key: "server.listen", Addr: c.Server.Listen, Err: err}, d.Stop(context.Background()))
 	}
@@ -93,10 +94,24 @@ func budgets(c *config.Ingest) admit.Budgets {
 }
 
 // listenTCP has the system ask silent peers whether they are there, so that one
-// which vanished is gone within two minutes.
-func listenTCP(addr string) (net.Listener, error) {
+// which vanished is gone within two minutes. Connections take over what is said of
+// the receive buffer; 0 leaves it to the system.
+func listenTCP(addr string, receive int) (net.Listener, error) {
 	l := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 15 * time.Second, Count: 4}}
+	if receive > 0 {
+		l.Control = func(_, _ string, c syscall.RawConn) error { return receiveBuffer(c, receive) }
+	}
 	return l.Listen(context.Background(), "tcp", addr)
+}
+
+// receiveBuffer bounds what the system holds of a connection before it is read.
+func receiveBuffer(c syscall.RawConn, size int) (err error) {
+	if failed := c.Control(func(fd uintptr) {
+		err = os.NewSyscallError("set the receive buffer", syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, size))
+	}); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // ListenError reports an address that could not be listened on.

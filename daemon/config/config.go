@@ -75,8 +75,11 @@ type Ingest struct {
 	MaxNameSeries int `toml:"max_name_series" live:"yes"` // 0: no limit of its own
 	MaxTagValues  int `toml:"max_tag_values" live:"yes"`  // 0: no limit of its own
 
-	MaxLine Size     `toml:"max_line" live:"yes"`
-	MaxBody Size     `toml:"max_body" live:"yes"`
+	MaxLine Size `toml:"max_line" live:"yes"`
+	MaxBody Size `toml:"max_body" live:"yes"`
+
+	ReceiveBuffer Size `toml:"receive_buffer"` // 0: the system's own
+
 	Past    Duration `toml:"past" live:"yes"`
 	Future  Duration `toml:"future" live:"yes"`
 	Dialect string   `toml:"dialect" live:"yes"`
@@ -163,7 +166,7 @@ func Default() Config {
 			ShutdownTimeout: Duration(30 * time.Second), MaxConnections: 16_384,
 		},
 		Ingest: Ingest{
-			MaxSeries: 2_000_000, MaxNameSeries: 1_000_000, MaxTagValues: 1_000_000, MaxLine: 64 << 10, MaxBody: 16 << 20,
+			MaxSeries: 2_000_000, MaxNameSeries: 1_000_000, MaxTagValues: 1_000_000, MaxLine: 64 << 10, MaxBody: 16 << 20, ReceiveBuffer: 128 << 10,
 			Past: Duration(24 * time.Hour), Future: Duration(10 * time.Minute), Dialect: "nexus", Names: "ascii",
 			FirstByteTimeout: Duration(10 * time.Second), LineTimeout: Duration(10 * time.Second), MinRate: 64, MaxSkip: 64 << 20,
 			KeepEvents: Duration(90 * 24 * time.Hour),

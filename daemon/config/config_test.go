@@ -165,7 +165,7 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 		"server.max_per_address": "7", "server.proxy_from": "10.0.0.0/8", "server.memory_limit": "7GiB", "server.disk_reserve": "7GiB", "ingest.max_name_series": "7", "ingest.max_tag_values": "7",
 		"ingest.first_byte_timeout": "7s", "ingest.line_timeout": "7s", "ingest.min_rate": "7B", "ingest.max_skip": "7MiB", "ingest.keep_events": "7d",
 		"ingest.batching": "timed", "ingest.batch_units": "7", "ingest.batch_interval": "7ms", "ingest.batch_bytes": "7KiB",
-		"ingest.lanes": "7", "ingest.max_series": "7", "ingest.max_line": "777", "ingest.max_body": "7777", "ingest.past": "7s",
+		"ingest.lanes": "7", "ingest.max_series": "7", "ingest.max_line": "777", "ingest.max_body": "7777", "ingest.receive_buffer": "7777", "ingest.past": "7s",
 		"ingest.future": "7s", "ingest.dialect": "dogstatsd", "ingest.names": "unicode", "ingest.unixgram": "/x", "ingest.unix": "/x", "ingest.udp": "127.0.0.1:7",
 		"aggregate.resolution": "5s", "aggregate.schema": "7", "aggregate.idle": "7m", "aggregate.window_bytes": "7MiB",
 		"wal.record": "acked", "wal.sync": "never", "wal.interval": "7ms", "wal.segment_size": "7MiB",

@@ -112,6 +112,7 @@ var bounds = []struct {
 	{"ingest.batch_bytes", []string{"1KiB", "4MiB"}, []string{"1023", "5MiB"}},
 	{"ingest.max_skip", []string{"0B", "1024GiB"}, nil},
 	{"ingest.keep_events", []string{"1h", "36500d"}, []string{"59m"}},
+	{"ingest.receive_buffer", []string{"0B", "1GiB"}, []string{"1073741825"}},
 	{"ingest.max_line", []string{"64", "64KiB"}, []string{"63", "65537"}},
 	{"ingest.max_body", []string{"1KiB", "1GiB"}, []string{"1023", "1.1GB"}},
 	{"ingest.past", []string{"0s", "36500d"}, nil},

@@ -112,6 +112,7 @@ func (i *Ingest) check(c *checks) {
 	c.between("ingest.max_tag_values", int64(i.MaxTagValues), 0, 1<<30)
 	c.between("ingest.max_line", int64(i.MaxLine), 64, 64<<10)
 	c.between("ingest.max_body", int64(i.MaxBody), 1<<10, 1<<30)
+	c.between("ingest.receive_buffer", int64(i.ReceiveBuffer), 0, 1<<30)
 	c.within("ingest.past", i.Past, 0, 100*365*24*time.Hour)
 	c.within("ingest.future", i.Future, 0, 365*24*time.Hour)
 	c.oneOf("ingest.dialect", i.Dialect, "nexus", "dogstatsd")
