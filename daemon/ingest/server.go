@@ -41,6 +41,7 @@ type Stats struct {
 	Refused  atomic.Uint64 // chunks that the log refused
 	Turned   atomic.Uint64 // connections turned away at the limit
 	Crowded  atomic.Uint64 // connections turned away at the limit of their address
+	Waited   atomic.Uint64 // reads that waited for a buffer: the lane was behind
 	Blank    atomic.Uint64 // blank lines of streams and datagrams, which are no units
 	Closed   [numClosings]atomic.Uint64
 }
@@ -74,6 +75,7 @@ type Server struct {
 	maxFrom  atomic.Int64
 	patience patience
 	http     *handover
+	leases   leases
 	stats    Stats
 
 	mu      sync.Mutex
@@ -92,7 +94,7 @@ func New(lanes Lanes, o Options) *Server {
 	if o.Known == nil {
 		o.Known = func(string) bool { return true }
 	}
-	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), inflater: sync.OnceValue(newInflater), http: newHandover(), open: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
+	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), inflater: sync.OnceValue(newInflater), http: newHandover(), leases: newLeases(), open: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
 	s.SetLimits(o.MaxLine, o.MaxConnections)
 	s.SetPatience(o.MaxPerAddress, o.Patience)
 	return s
@@ -194,14 +196,18 @@ func (s *Server) admit(c net.Conn) (turned *atomic.Uint64) {
 
 // contain serves one connection; a panic ends that connection and no other.
 func (s *Server) contain(c net.Conn, frames bool) (handed bool) {
+	var k *conn
 	defer func() {
 		if r := recover(); r != nil {
+			if k != nil {
+				k.abandon()
+			}
 			s.stats.Panics.Add(1)
 			s.opts.Logger.Error("panic in a connection was contained", "remote", c.RemoteAddr(), "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	k, err := newConn(s, c, frames)
-	if err != nil {
+	var err error
+	if k, err = newConn(s, c, frames); err != nil {
 		s.opts.Logger.Error("connection not served", "remote", c.RemoteAddr(), "error", err)
 		return false
 	}
