@@ -38,6 +38,7 @@ type conn struct {
 	leased bool   // a buffer is lent to it that it has not taken yet
 
 	opened   time.Time
+	last     time.Time // when something was read
 	line     unfinished
 	listener string   // for people
 	peer     net.Addr // whom the connection is from
@@ -59,13 +60,28 @@ func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
 	}, nil
 }
 
-// serve reads until the stream ends. It returns true where the connection was
-// handed to the HTTP server, which then owns it.
-func (c *conn) serve() (handed bool) {
+// outcome is how serving a connection came to its end.
+type outcome int
+
+const (
+	ended  outcome = iota // it is to be closed
+	handed                // to the HTTP server, which owns it now
+	parked                // it is silent, and is served again when it is not
+)
+
+// serve reads until the stream ends, or is silent for long.
+func (c *conn) serve() outcome {
 	for {
 		k, n, err := c.read()
 		if timedOut(err) && !c.server.draining() {
-			why, over := c.expired(time.Now())
+			now := time.Now()
+			why, over := c.expired(now)
+			if !over && c.silent(now) {
+				if c.park() {
+					return parked
+				}
+				c.last = now // it may be parked after another while
+			}
 			if !over && c.later() == nil {
 				continue
 			}
@@ -73,18 +89,20 @@ func (c *conn) serve() (handed bool) {
 		}
 		if err != nil {
 			c.end(err)
-			return false
+			return ended
 		}
 		if c.speech != undecided {
 			c.cut(k, n)
-		} else if handed, done := c.decide(k, n); done {
+		} else if toHTTP, done := c.decide(k, n); toHTTP {
 			return handed
+		} else if done {
+			return ended
 		}
 		if c.endless() {
 			c.close(EndlessLine, "a line goes on and on")
 			c.end(io.ErrUnexpectedEOF)
 			linger(c.net)
-			return false
+			return ended
 		}
 	}
 }
@@ -138,7 +156,8 @@ func (c *conn) read() (k *chunk, n int, err error) {
 	case n == 0:
 		return nil, 0, io.EOF
 	}
-	c.chunk, k.arrived = k, time.Now()
+	c.last = time.Now()
+	c.chunk, k.arrived = k, c.last
 	c.server.stats.Bytes.Add(uint64(n))
 	return k, have + n, nil
 }
