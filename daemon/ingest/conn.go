@@ -142,6 +142,7 @@ func (c *conn) read() (k *chunk, n int, err error) {
 			c.server.stats.Waited.Add(1)
 			c.server.leases.of(c.lane) <- struct{}{}
 			c.leased = true
+			rerr = c.waited(time.Now())
 		}
 	}
 	if c.leased { // and not used: the read failed meanwhile

@@ -92,6 +92,32 @@ func TestParkedInTheMiddle(t *testing.T) {
 	}
 }
 
+// TestWaitingIsNotSilence: a connection that waited for a buffer for longer than
+// its deadline is read, in its turn, and neither parked nor closed.
+func TestWaitingIsNotSilence(t *testing.T) {
+	r := &recorder{hold: true}
+	s := newServer(t, r, Options{Patience: Patience{FirstByte: 30 * time.Millisecond, Grace: 30 * time.Millisecond}})
+	s.Server.lanes, s.parkAfter = sameLane{r}, 30*time.Millisecond
+	addr := s.listen("tcp", "127.0.0.1:0")
+	conns := make([]net.Conn, 2*lent)
+	for i := range conns {
+		conns[i] = dial(t, "tcp", addr)
+		write(t, conns[i], "waiting:1|c\n")
+	}
+	r.waitFor(t, func(got taken) bool { return got.chunks == lent })
+	eventually(t, "the others wait", func() bool { return s.Stats().Waited.Load() >= lent })
+	time.Sleep(100 * time.Millisecond)
+	r.release()
+	if got := r.wait(t, len(conns)); len(got.lines) != len(conns) || refusedOf(got) != 0 {
+		t.Errorf("%d lines of %d, refused %v", len(got.lines), len(conns), got.refused)
+	}
+	for i, closed := range Closings() {
+		if n := s.Stats().Closed[i].Load(); n != 0 {
+			t.Errorf("%d connections were closed as %v", n, closed)
+		}
+	}
+}
+
 // sameLane gives all connections one lane.
 type sameLane struct{ *recorder }
 

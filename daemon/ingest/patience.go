@@ -164,6 +164,27 @@ func (c *conn) later() error {
 	return c.deadline(due)
 }
 
+// waited gives the peer its time anew: while the connection waited for a buffer
+// nobody read, and a deadline that fired meanwhile would send it to the end of the
+// queue again.
+func (c *conn) waited(now time.Time) error {
+	c.last = now
+	switch {
+	case c.line.bytes > 0:
+		c.line.began = now
+	case c.speech == undecided:
+		c.opened = now
+	}
+	if c.line.due.IsZero() || now.Before(c.line.due) {
+		return nil
+	}
+	c.line.due = time.Time{}
+	if err := c.deadline(time.Time{}); err != nil {
+		return err
+	}
+	return c.wait()
+}
+
 // grown notes what a read has left of an unfinished line.
 func (c *conn) grown(same bool, bytes int, at time.Time) {
 	if !same || c.line.bytes == 0 {
