@@ -330,6 +330,7 @@ func (d *Daemon) runBackground() {
 	d.background.Go(func() { d.objectives.Run(ctx) })
 	d.background.Go(func() { d.live.Run(ctx) })
 	d.background.Go(func() { d.pressure.Run(ctx) })
+	d.background.Go(func() { pressure.KeepHeadroom(ctx) })
 	d.background.Go(func() {
 		select {
 		case <-d.log.Failed():

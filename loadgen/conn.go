@@ -25,11 +25,17 @@ const (
 	stopWait = 5 * time.Second
 	// closeWait bounds the wait for the daemon to have read everything.
 	closeWait = 30 * time.Second
+	// eachWait is added for every connection: the daemon holds senders back by not
+	// reading, and what ten thousand have under way takes it as many turns.
+	eachWait = 4 * time.Millisecond
 )
 
 // conn is one connection. What it has that client.Lines has not: it can be
 // stopped while it writes, and its send buffer is small.
-type conn struct{ net *net.TCPConn }
+type conn struct {
+	net   *net.TCPConn
+	among int // connections of the run
+}
 
 // dialAll makes n connections. sendBuffer bounds what the kernel takes for a
 // connection before a write waits; 0 leaves it to the kernel. A large buffer
@@ -51,6 +57,7 @@ func dialAll(ctx context.Context, addr string, n, sendBuffer int) ([]*conn, erro
 					cancel(fmt.Errorf("connection %d of %d: %w", i+1, n, err))
 					continue
 				}
+				c.among = n
 				conns[i] = c
 			}
 		})
@@ -91,7 +98,7 @@ func dial(ctx context.Context, addr string, sendBuffer int) (*conn, error) {
 			return nil, errors.Join(fmt.Errorf("send buffer: %w", err), t.Close())
 		}
 	}
-	return &conn{t}, nil
+	return &conn{net: t}, nil
 }
 
 // allowFiles raises the limit of open files as far as this process may.
@@ -125,7 +132,12 @@ func (c *conn) write(b []byte) (lines int64, err error) {
 var errCut = errors.New("a line was cut in the middle")
 
 // stop bounds the write that is under way.
-func (c *conn) stop() { _ = c.net.SetWriteDeadline(time.Now().Add(stopWait)) }
+func (c *conn) stop() { _ = c.net.SetWriteDeadline(time.Now().Add(c.patience(stopWait))) }
+
+// patience is a wait as long as the run's connections need.
+func (c *conn) patience(one time.Duration) time.Duration {
+	return one + time.Duration(c.among)*eachWait
+}
 
 // abort resets the connection: after a clean end half a line would be judged as
 // if it were one.
@@ -137,7 +149,7 @@ func (c *conn) finish() error {
 	if err := c.net.CloseWrite(); err != nil {
 		return errors.Join(fmt.Errorf("finish sending: %w", err), c.net.Close())
 	}
-	if err := c.net.SetReadDeadline(time.Now().Add(closeWait)); err != nil {
+	if err := c.net.SetReadDeadline(time.Now().Add(c.patience(closeWait))); err != nil {
 		return errors.Join(err, c.net.Close())
 	}
 	reply, err := io.ReadAll(io.LimitReader(c.net, 512))

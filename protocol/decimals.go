@@ -15,7 +15,7 @@ func (d *Decimals) Known(i int) bool { return d.ok[i/8]>>(i%8)&1 != 0 }
 
 // Read reads the values of the first n lines, which stand in buf.
 func (d *Decimals) Read(buf []byte, lines *[scan.GroupSize]scan.Line, n int) {
-	if hasWideDecimals && n > 0 {
+	if scan.Wide && n > 0 {
 		readDecimals(d, buf, lines, n)
 		return
 	}

@@ -1,14 +1,6 @@
 package protocol
 
-import (
-	"golang.org/x/sys/cpu"
-
-	"example.com/nexusctl/protocol/scan"
-)
-
-// hasWideDecimals says that the processor reads eight numbers at once.
-var hasWideDecimals = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL &&
-	cpu.X86.HasAVX512CD && cpu.X86.HasAVX512VPOPCNTDQ && cpu.X86.HasBMI2
+import "example.com/nexusctl/protocol/scan"
 
 // readDecimals is readEach for n > 0, eight lines at once, each as ReadDecimal does.
 //

@@ -93,18 +93,17 @@ func (s *Store) rewrite(ctx context.Context, what string, f func(ctx context.Con
 // merged over chunks, blocks and writers. Who keeps its transaction's promise
 // by this must see one snapshot.
 func (s *Store) currentPoints(ctx context.Context, tx *sql.Tx, ids []int64, from int64) ([][]block.Point, error) {
-	blocks, err := s.allBlocks(ctx, tx, " WHERE shard "+s.db.InInts(1)+" AND arrival_hour >= $2", s.db.IntsArg(shardsOf(ids)), floorHour(from))
-	if err != nil {
-		return nil, err
-	}
 	wanted := func(p block.Point) bool {
 		_, ok := slices.BinarySearch(ids, p.Series)
 		return ok && p.Time >= from
 	}
-	all, err := mergeBlocks(blocks, wanted)
+	m := blockMerge{wanted: wanted, points: map[string][]block.Point{}}
+	err := s.each(ctx, tx, m.scan, "SELECT writer, data FROM flush_block WHERE shard "+s.db.InInts(1)+" AND arrival_hour >= $2 ORDER BY writer, seq, shard",
+		s.db.IntsArg(shardsOf(ids)), floorHour(from))
 	if err != nil {
 		return nil, err
 	}
+	all := m.merged()
 	last := int64(0)
 	for _, p := range all {
 		last = max(last, p.Time)
@@ -136,30 +135,51 @@ func (s *Store) currentPoints(ctx context.Context, tx *sql.Tx, ids []int64, from
 	return bySeries(mergePoints(append(chunked, all...), block.MergeWriters)), nil
 }
 
-// mergeBlocks decodes blocks, which come by writer and sequence, and merges the
-// points that are wanted.
-func mergeBlocks(blocks []StoredBlock, wanted func(block.Point) bool) ([]block.Point, error) {
-	byWriter := map[string][]block.Point{}
-	var writers []string
-	for _, b := range blocks {
-		if _, ok := byWriter[b.Writer]; !ok {
-			writers = append(writers, b.Writer)
-		}
-		points, err := block.DecodeBlock(b.Data, nil)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range points {
-			if wanted(p) {
-				byWriter[b.Writer] = append(byWriter[b.Writer], p)
-			}
+// blockMerge merges the points of blocks that are wanted. Blocks come by writer and
+// sequence, and are let go of one by one: an hour of them may be many times what is
+// wanted of it.
+type blockMerge struct {
+	wanted  func(block.Point) bool
+	points  map[string][]block.Point // by writer
+	writers []string                 // in the order in which they came
+	scratch []block.Point
+}
+
+func (m *blockMerge) scan(rows *sql.Rows) error {
+	var writer string
+	var data []byte
+	if err := rows.Scan(&writer, &data); err != nil {
+		return err
+	}
+	return m.add(writer, data)
+}
+
+func (m *blockMerge) add(writer string, data []byte) (err error) {
+	if m.scratch, err = block.DecodeBlock(data, m.scratch[:0]); err != nil {
+		return err
+	}
+	list, known := m.points[writer]
+	for _, p := range m.scratch {
+		if m.wanted(p) {
+			list = append(list, p)
 		}
 	}
-	var all []block.Point
-	for _, w := range writers {
-		all = append(all, mergePoints(byWriter[w], block.Merge)...)
+	// A writer whose first blocks hold nothing that is wanted is still one writer:
+	// merging it with itself would count its points twice.
+	if !known && len(list) > 0 {
+		m.writers = append(m.writers, writer)
 	}
-	return mergePoints(all, block.MergeWriters), nil
+	if len(list) > 0 {
+		m.points[writer] = list
+	}
+	return nil
+}
+
+func (m *blockMerge) merged() (all []block.Point) {
+	for _, w := range m.writers {
+		all = append(all, mergePoints(m.points[w], block.Merge)...)
+	}
+	return mergePoints(all, block.MergeWriters)
 }
 
 // bySeries cuts points, sorted by series and kind, into those of each.

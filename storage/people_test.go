@@ -79,6 +79,35 @@ func TestDocumentedSQL(t *testing.T) {
 	}
 }
 
+// TestMinutesOfManyBlocks: an hour's blocks that hold nothing of the minutes that
+// are computed neither count in them nor stay in memory.
+func TestMinutesOfManyBlocks(t *testing.T) {
+	for name, url := range map[string]string{"sqlite": "sqlite:nexus.db", "postgres": pgtest.DSN(t)} {
+		t.Run(name, func(t *testing.T) {
+			s, ctx := migrated(t, url), t.Context()
+			ids, err := s.Resolve(ctx, [][]byte{series.Key{Name: "many.blocks", Type: protocol.Counter}.Append(nil)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			begin := 500_000 * int64(hourMillis)
+			for i := range uint64(30) { // five minutes, a block every ten seconds
+				at := begin + int64(i)*10_000
+				data := block.AppendBlock(nil, 0, at, []block.Point{{Series: ids[0], Time: at, Kind: block.Counter, N: 1, Sum: 1}})
+				if _, err := s.Commit(ctx, Flush{Writer: "w", From: i, To: i + 1, Seq: i + 1, Hour: begin / hourMillis, Blocks: []Block{{Data: data}}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if rows, err := s.RollMinutes(ctx, begin+3*60_000, Chosen{Max: 10}); err != nil || rows != 2 {
+				t.Fatalf("%d rows, %v, want 2", rows, err)
+			}
+			var sum float64
+			if err := s.db.Read.QueryRow("SELECT SUM(sum) FROM rollup_1m").Scan(&sum); err != nil || sum != 12 {
+				t.Errorf("the minutes hold %v, %v, want 12", sum, err)
+			}
+		})
+	}
+}
+
 func count(s *Store, query string) (n int, err error) {
 	rows, err := s.db.Read.Query(query)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"example.com/nexusctl/cmd/nexusctl/machine"
 	"example.com/nexusctl/loadgen/bench"
+	"example.com/nexusctl/protocol/scan"
 )
 
 // benchNames are the benchmarks, in the order in which all runs them.
@@ -157,7 +158,7 @@ func benchChild(c *cli.Context) (bench.Child, error) {
 func benchMachine(dir string) bench.Machine {
 	f := machine.Read(dir, 0)
 	m := bench.Machine{
-		CPU: bench.CPUModel(), Wide: bench.Wide(), Cores: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
+		CPU: bench.CPUModel(), Wide: scan.Widest(), Cores: runtime.NumCPU(), GOMAXPROCS: runtime.GOMAXPROCS(0),
 		OS: f.OS, Arch: f.Arch, Kernel: f.Kernel, Go: f.Go, MemoryBytes: f.Memory,
 	}
 	if f.Disk.Sync > 0 {

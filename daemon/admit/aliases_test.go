@@ -212,7 +212,7 @@ func TestRememberKeepsOneEntry(t *testing.T) {
 // finders are the ways to look a group up.
 func finders() map[string]func(*aliases, []byte, []scan.Line, []Alias) {
 	m := map[string]func(*aliases, []byte, []scan.Line, []Alias){"plain": (*aliases).findPlain}
-	if hasWide {
+	if scan.Wide {
 		m["wide"] = (*aliases).findWide
 	}
 	return m

@@ -32,22 +32,31 @@ func isOwn(name string) bool {
 // Series is one series of this process. Its fields never change but for the
 // store's id, whether it was deleted, the Ordered flag and the references, which
 // only grow.
+//
+// It takes 64 bytes: there may be millions, and every byte is a megabyte.
 type Series struct {
-	Index uint32 // dense in this process, from 0
 	Key   string // canonical bytes, as series.Key.Append gives them
+	Index uint32 // dense in this process, from 0
 	Type  protocol.Type
 	Own   bool // one of the daemon's own signals: outside the ledger and the budget
+
+	nFew uint8       // of few
+	gone atomic.Bool // deleted, and not seen since
 
 	// Ordered is set once a gauge has seen a delta: from then on its changes
 	// go through the log's order over all lanes, not through a lane's table.
 	Ordered atomic.Bool
 
 	id   atomic.Int64
-	gone atomic.Bool // deleted, and not seen since
-	mu   sync.Mutex
-	refs []LaneRef
-	few  [2]LaneRef // where refs begin: most series have no more
+	few  [2]LaneRef // references: most series have no more
+	more *[]LaneRef // all of them, where there are more
 }
+
+// refLocks guard the references, each those of many series: a lock of its own would
+// be an eighth of a series.
+var refLocks [64]sync.Mutex
+
+func (s *Series) refLock() *sync.Mutex { return &refLocks[s.Index%uint32(len(refLocks))] }
 
 // LaneRef is a reference under which one lane knows a series.
 type LaneRef struct {
@@ -75,18 +84,29 @@ func (s *Series) Gone() bool { return s.gone.Load() }
 
 // Refs returns the references under which the lanes know the series.
 func (s *Series) Refs() []LaneRef {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.refs[:len(s.refs):len(s.refs)]
+	mu := s.refLock()
+	mu.Lock()
+	defer mu.Unlock()
+	if s.more != nil {
+		return (*s.more)[:len(*s.more):len(*s.more)]
+	}
+	return s.few[:s.nFew:s.nFew]
 }
 
 func (s *Series) addRef(r LaneRef) {
-	s.mu.Lock()
-	if s.refs == nil {
-		s.refs = s.few[:0]
+	mu := s.refLock()
+	mu.Lock()
+	defer mu.Unlock()
+	switch {
+	case s.more != nil:
+		*s.more = append(*s.more, r)
+	case int(s.nFew) < len(s.few):
+		s.few[s.nFew] = r
+		s.nFew++
+	default:
+		all := append(s.few[:len(s.few):len(s.few)], r)
+		s.more = &all
 	}
-	s.refs = append(s.refs, r)
-	s.mu.Unlock()
 }
 
 // Catalog holds every series of the process. It is safe for concurrent use;

@@ -12,7 +12,7 @@ type group struct {
 
 // find looks up to scan.GroupSize lines of buf up.
 func (a *aliases) find(buf []byte, lines []scan.Line, found []Alias) {
-	if hasWide && len(lines) > 0 {
+	if scan.Wide && len(lines) > 0 {
 		a.findWide(buf, lines, found)
 		return
 	}

@@ -1,13 +1,6 @@
 package admit
 
-import (
-	"golang.org/x/sys/cpu"
-
-	"example.com/nexusctl/protocol/scan"
-)
-
-// hasWide says that the processor hashes and compares 64 bytes at once.
-var hasWide = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512VAES && cpu.X86.HasBMI2
+import "example.com/nexusctl/protocol/scan"
 
 // hashWide hashes a name and a suffix of at most maxWide bytes each.
 func (h *hasher) hashWide(name, suffix []byte) uint64 {

@@ -12,7 +12,7 @@ import (
 // TestWideHash holds the hash of a group's lines to that of one spelling, over
 // all lengths, and every byte of a spelling to its place in the hash.
 func TestWideHash(t *testing.T) {
-	if !hasWide {
+	if !scan.Wide {
 		t.Skip("this processor hashes in steps")
 	}
 	a := newAliases(100)

@@ -4,8 +4,6 @@ package admit
 
 import "example.com/nexusctl/protocol/scan"
 
-const hasWide = false
-
 func (h *hasher) hashWide(name, suffix []byte) uint64 { return h.hashSteps(name, suffix) }
 
 func (a *aliases) findWide(buf []byte, lines []scan.Line, found []Alias) {

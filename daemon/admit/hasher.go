@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"math/rand/v2"
+
+	"example.com/nexusctl/protocol/scan"
 )
 
 // hasher hashes spellings, with random keys. Its zero value has keys that are
@@ -35,7 +37,7 @@ const maxWide = 63
 
 // hash is the same for the same spelling as long as the process lives.
 func (h *hasher) hash(name, suffix []byte) uint64 {
-	if hasWide && len(name)|len(suffix) <= maxWide {
+	if scan.Wide && len(name)|len(suffix) <= maxWide {
 		return h.hashWide(name, suffix)
 	}
 	return h.hashSteps(name, suffix)

@@ -78,8 +78,8 @@ const orderedLane = 1 << 20
 // bucket.
 func (p Part) each(f func(ref uint32, r *Ref)) {
 	for i := range p.dict.n {
-		if r := p.dict.at(uint32(i)); p.table.has(r) {
-			f(uint32(i), r)
+		if r := p.dict.at(uint32(i)); p.table.has(&r) {
+			f(uint32(i), &r)
 		}
 	}
 }
@@ -113,7 +113,8 @@ func (g *Generation) Points(id func(series uint32) int64, state *State, emit fun
 		slots = slices.Grow(slots[:0], len(s.touched)) // so that none of them moves
 		for _, t := range s.touched {
 			p := &g.Parts[t.part]
-			slots = append(slots, p.table.slot(p.dict.at(t.ref)))
+			r := p.dict.at(t.ref)
+			slots = append(slots, p.table.slot(&r))
 			entries = append(entries, p.entry(t.ref, g.Bucket, &slots[len(slots)-1]))
 		}
 		for i := range entries {

@@ -111,7 +111,7 @@ func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 	for _, p := range g.of(special) {
 		r := l.dict.at(samples[p.sample].Ref)
 		t.values += r.units()
-		t.fold(r, samples[p.sample].Value, 1/r.Rate, at, pos, l.opts.Schema)
+		t.fold(&r, samples[p.sample].Value, 1/r.Rate, at, pos, l.opts.Schema)
 	}
 }
 
@@ -134,10 +134,12 @@ func (t *table) foldCounters(samples []record.Sample, picks []pick) {
 	for k, p := range picks {
 		c := t.counters.at(p.cell)
 		cells[k%foldGroup] = c
-		t.touched += c.n
+		t.touched += uint64(c.n)
 	}
 	for k, p := range picks {
-		cells[k%foldGroup].count(samples[p.sample].Value)
+		if c, v := cells[k%foldGroup], samples[p.sample].Value; !c.count(v) {
+			t.countOdd(c, v)
+		}
 	}
 }
 
@@ -185,10 +187,10 @@ func (l *Lane) timed(pos uint64, at int64, s record.Timed) {
 	}
 	l.table.values += r.units()
 	if bucket != l.bucket {
-		l.table.foldLate(l.table.lateSlot(s.Ref, bucket), r, s.Value, weight, at, pos, l.opts.Schema)
+		l.table.foldLate(l.table.lateSlot(s.Ref, bucket), &r, s.Value, weight, at, pos, l.opts.Schema)
 		return
 	}
-	l.table.fold(r, s.Value, weight, at, pos, l.opts.Schema)
+	l.table.fold(&r, s.Value, weight, at, pos, l.opts.Schema)
 }
 
 // Crowded says that the generation holds as many late slots, raw samples, or bytes

@@ -1,6 +1,10 @@
 package aggregate
 
-import "sync"
+import (
+	"sync"
+
+	"example.com/nexusctl/protocol/histogram"
+)
 
 const pageCells = 256
 
@@ -53,4 +57,40 @@ func (p *paged[T]) release() {
 		}
 	}
 	p.pages = nil
+}
+
+// numbered are things counted from 1, in pages.
+type numbered[T any] struct {
+	pages []*[numberedPage]T
+	n     uint64
+}
+
+const numberedPage = 32
+
+// Pages of numbered things go round like those of cells.
+var (
+	oddPages  = sync.Pool{New: func() any { return new([numberedPage]odd) }}
+	histPages = sync.Pool{New: func() any { return new([numberedPage]histogram.Histogram) }}
+)
+
+// next returns the place of one more, which is zero. The pool is the kind's own.
+func (p *numbered[T]) next(pool *sync.Pool) (place uint64) {
+	if p.n%numberedPage == 0 {
+		p.pages = append(p.pages, pool.Get().(*[numberedPage]T))
+	}
+	p.n++
+	return p.n
+}
+
+func (p *numbered[T]) at(place uint64) *T {
+	return &p.pages[(place-1)/numberedPage][(place-1)%numberedPage]
+}
+
+// release gives the pages back, empty: what they point to must not outlive them.
+func (p *numbered[T]) release(pool *sync.Pool) {
+	for _, page := range p.pages {
+		clear(page[:])
+		pool.Put(page)
+	}
+	*p = numbered[T]{}
 }

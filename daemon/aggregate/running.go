@@ -81,12 +81,13 @@ func (f *follower) running(l *Lane, ref uint32) Running {
 			f.carried[ref] = c
 		}
 	}
-	s := l.table.slot(l.dict.at(ref))
+	what := l.dict.at(ref)
+	s := l.table.slot(&what)
 	if s.n == 0 {
 		return r
 	}
 	r.N += s.n
-	switch kindOf(l.dict.at(ref).Type) {
+	switch kindOf(what.Type) {
 	case block.Counter:
 		r.Sum, r.Neg = r.Sum+s.total(), r.Neg+s.low
 	case block.Gauge:

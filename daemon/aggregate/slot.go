@@ -25,21 +25,50 @@ type slot struct {
 	pos       uint64 // log position of last (gauge), or aux
 }
 
-// counter is a counter's slot.
+// counter is a counter's slot: most count whole things upwards, whose sums lose
+// nothing. What others need stands apart, so that a million of them take half.
 type counter struct {
-	n              uint64
-	sum, comp, low float64
+	sum float64
+	n   uint32 // a bucket is a minute at most: no lane folds 2^32 values in one
+	odd uint32 // place of the rest among the table's odds, 0 for none
 }
 
-func (c *counter) count(v float64) {
+// odd is the rest of a counter that lost digits or counted downwards.
+type odd struct{ comp, low float64 }
+
+// count adds v where that leaves nothing for the odd part; false says that it did
+// nothing.
+func (c *counter) count(v float64) bool {
+	sum, lost := sumUp(c.sum, 0, v)
+	if lost != 0 || v < 0 {
+		return false
+	}
 	c.n++
-	c.sum, c.comp = sumUp(c.sum, c.comp, v)
+	c.sum = sum
+	return true
+}
+
+// countOdd adds any v.
+func (t *table) countOdd(c *counter, v float64) {
+	if c.odd == 0 {
+		c.odd = uint32(t.odds.next(&oddPages))
+	}
+	o := t.odds.at(uint64(c.odd))
+	c.n++
+	c.sum, o.comp = sumUp(c.sum, o.comp, v)
 	if v < 0 {
-		c.low += v
+		o.low += v
 	}
 }
 
-func (c *counter) slot() slot { return slot{n: c.n, sum: c.sum, comp: c.comp, low: c.low} }
+func (t *table) counterSlot(c *counter) slot {
+	s := slot{n: uint64(c.n), sum: c.sum}
+	if c.odd != 0 {
+		o := t.odds.at(uint64(c.odd))
+		s.comp, s.low = o.comp, o.low
+	}
+	return s
+}
 
 // sketched is a histogram's or a set's slot.
 type sketched struct{ n, place uint64 }
@@ -59,9 +88,11 @@ func sumUp(sum, comp, v float64) (newSum, newComp float64) {
 func (s *slot) add(v float64) { s.sum, s.comp = sumUp(s.sum, s.comp, v) }
 
 func (s *slot) count(v float64) {
-	c := counter{s.n, s.sum, s.comp, s.low}
-	c.count(v)
-	*s = c.slot()
+	s.n++
+	s.add(v)
+	if v < 0 {
+		s.low += v
+	}
 }
 
 func (s *slot) gauge(v float64, at int64, pos uint64) {

@@ -35,10 +35,16 @@ func TestCounterSums(t *testing.T) {
 			var sum slot
 			n := uint64(0)
 			for _, values := range c.slots {
-				var s slot
+				var late slot // keeps everything in itself
+				tab, r := newTable(), Ref{Type: protocol.Counter, Rate: 1}
 				for _, v := range values {
-					s.count(v)
+					late.count(v)
+					tab.fold(&r, v, 1, 0, 0, 5)
 					n++
+				}
+				s := tab.slot(&r)
+				if len(values) > 0 && (s.n != late.n || s.low != late.low || math.Float64bits(s.total()) != math.Float64bits(late.total())) {
+					t.Errorf("a counter's cell says %+v, a slot %+v", s, late)
 				}
 				sum.absorb(&s, block.Counter)
 			}

@@ -89,6 +89,7 @@ type table struct {
 	counters paged[counter] // of references, by their cell
 	gauges   paged[slot]
 	sketches paged[sketched]
+	odds     numbered[odd] // of counters that need one
 	hists    histograms
 	sets     []*histogram.Set
 	late     map[lateKey]*slot // samples whose own time lies in another bucket
@@ -106,26 +107,14 @@ type table struct {
 	touched uint64 // means nothing
 }
 
-// histograms are a table's histograms, counted from 1, in pages: that spares each
-// a pointer, and each sample the wait for it.
-type histograms struct {
-	pages []*[histPage]histogram.Histogram
-	n     uint64
-}
-
-const histPage = 32
+// histograms are a table's histograms: counted ones, which spares each a pointer,
+// and each sample the wait for it.
+type histograms struct{ numbered[histogram.Histogram] }
 
 func (h *histograms) add(schema int) (place uint64) {
-	if h.n%histPage == 0 {
-		h.pages = append(h.pages, new([histPage]histogram.Histogram))
-	}
-	h.n++
-	*h.at(h.n) = histogram.Make(schema)
-	return h.n
-}
-
-func (h *histograms) at(place uint64) *histogram.Histogram {
-	return &h.pages[(place-1)/histPage][(place-1)%histPage]
+	place = h.next(&histPages)
+	*h.at(place) = histogram.Make(schema)
+	return place
 }
 
 type lateKey struct {
@@ -147,7 +136,7 @@ func (t *table) slot(r *Ref) slot {
 	switch kindOf(r.Type) {
 	case block.Counter:
 		if c := t.counters.peek(r.cell); c != nil {
-			return c.slot()
+			return t.counterSlot(c)
 		}
 	case block.Gauge:
 		if s := t.gauges.peek(r.cell); s != nil {
@@ -193,7 +182,9 @@ func (t *table) lateSlot(ref uint32, bucket int64) *slot {
 func (t *table) fold(r *Ref, v, weight float64, at int64, pos uint64, schema int) {
 	switch kindOf(r.Type) {
 	case block.Counter:
-		t.counters.at(r.cell).count(v * weight)
+		if c := t.counters.at(r.cell); !c.count(v * weight) {
+			t.countOdd(c, v*weight)
+		}
 	case block.Gauge:
 		t.gauges.at(r.cell).gauge(v, at, pos)
 	default:
@@ -276,6 +267,8 @@ func (t *table) release() {
 	t.counters.release()
 	t.gauges.release()
 	t.sketches.release()
-	t.hists, t.sets, t.late, t.raw = histograms{}, nil, nil, nil
+	t.odds.release(&oddPages)
+	t.hists.release(&histPages)
+	t.sets, t.late, t.raw = nil, nil, nil
 	t.senders, t.keys, t.events = nil, nil, nil
 }

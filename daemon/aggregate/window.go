@@ -33,7 +33,8 @@ func (t *table) view(lane int, dict *dict, refs []uint32) []entry {
 		if int(ref) >= dict.n {
 			continue // younger than the part
 		}
-		if s := t.slot(dict.at(ref)); s.n > 0 {
+		r := dict.at(ref)
+		if s := t.slot(&r); s.n > 0 {
 			entries = append(entries, t.copyEntry(lane, dict, ref, noBucket, &s))
 		}
 	}

@@ -1,6 +1,7 @@
 package flush
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 
@@ -24,6 +25,7 @@ type draft struct {
 	shards  []*shard         // by rising number
 	top     busiest
 	named   []storage.Named
+	scratch []byte         // of the block being made
 	own     map[int64]bool // ids of the daemon's own signals, which the ledger does not count
 
 	letter   []deadletter.Claimed // to settle
@@ -127,8 +129,9 @@ func (f *Flusher) encode(d *draft, state *aggregate.State) error {
 		return err
 	}
 	slices.SortFunc(d.shards, func(a, b *shard) int { return cmp.Compare(a.number, b.number) })
-	for _, s := range f.named {
-		d.named = append(d.named, storage.Named{ID: s.ID(), Key: []byte(s.Key)})
+	d.named = make([]storage.Named, len(f.named))
+	for i, s := range f.named {
+		d.named[i] = storage.Named{ID: s.ID(), Key: s.Bytes()}
 	}
 	return nil
 }
@@ -185,7 +188,8 @@ func (d *draft) add(number int64, points []block.Point) {
 func (d *draft) fill(s *shard, points []block.Point) {
 	s.data, s.points, s.units = nil, uint64(len(points)), d.count(points)
 	if len(points) > 0 {
-		s.data = block.AppendBlock(nil, s.number, d.g.Bucket, points)
+		d.scratch = block.AppendBlock(d.scratch[:0], s.number, d.g.Bucket, points)
+		s.data = bytes.Clone(d.scratch) // without the room that growing leaves: a flush holds all of its blocks
 	}
 }
 

@@ -31,6 +31,37 @@ type chunk struct {
 	arrived  time.Time // when its last byte was read
 	listener string
 	peer     net.Addr
+	lease    chan struct{} // of the lane's buffers, one of which this is; nil for one beyond them
+}
+
+// lent bounds the buffers that one lane's connections hold at one time: more than
+// its queue and its batch take, and few enough to stay in the processor's caches.
+// Without it each of ten thousand senders held one while it waited for the lane.
+const lent = 32
+
+// maxLanes is how many lanes have buffers of their own.
+const maxLanes = 64
+
+// leases are the buffers of each lane; one that is lent is in its channel.
+type leases [maxLanes]chan struct{}
+
+func newLeases() (l leases) {
+	for i := range l {
+		l[i] = make(chan struct{}, lent)
+	}
+	return l
+}
+
+func (l *leases) of(lane int) chan struct{} { return l[lane%maxLanes] }
+
+// giveBack ends the loan of the buffer. Nothing of it may be used after.
+func (c *chunk) giveBack() {
+	lease := c.lease
+	c.lease = nil
+	chunks.Put(c)
+	if lease != nil {
+		<-lease
+	}
 }
 
 var chunks = sync.Pool{New: func() any { return new(chunk) }}
@@ -72,6 +103,6 @@ func (c *chunk) Done(_ wal.Position, err error) {
 	}
 	token := c.inFlight
 	c.units, c.refusals, c.inFlight, c.peer = nil, 0, nil, nil
-	chunks.Put(c)
+	c.giveBack()
 	<-token
 }

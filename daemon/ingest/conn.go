@@ -34,8 +34,11 @@ type conn struct {
 	carry  []byte // a line begun and not ended
 	skip   bool   // inside a line that is too long
 	speech speech
+	chunk  *chunk // being cut
+	leased bool   // a buffer is lent to it that it has not taken yet
 
 	opened   time.Time
+	last     time.Time // when something was read
 	line     unfinished
 	listener string   // for people
 	peer     net.Addr // whom the connection is from
@@ -57,13 +60,28 @@ func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
 	}, nil
 }
 
-// serve reads until the stream ends. It returns true where the connection was
-// handed to the HTTP server, which then owns it.
-func (c *conn) serve() (handed bool) {
+// outcome is how serving a connection came to its end.
+type outcome int
+
+const (
+	ended  outcome = iota // it is to be closed
+	handed                // to the HTTP server, which owns it now
+	parked                // it is silent, and is served again when it is not
+)
+
+// serve reads until the stream ends, or is silent for long.
+func (c *conn) serve() outcome {
 	for {
 		k, n, err := c.read()
 		if timedOut(err) && !c.server.draining() {
-			why, over := c.expired(time.Now())
+			now := time.Now()
+			why, over := c.expired(now)
+			if !over && c.silent(now) {
+				if c.park() {
+					return parked
+				}
+				c.last = now // it may be parked after another while
+			}
 			if !over && c.later() == nil {
 				continue
 			}
@@ -71,18 +89,20 @@ func (c *conn) serve() (handed bool) {
 		}
 		if err != nil {
 			c.end(err)
-			return false
+			return ended
 		}
 		if c.speech != undecided {
 			c.cut(k, n)
-		} else if handed, done := c.decide(k, n); done {
+		} else if toHTTP, done := c.decide(k, n); toHTTP {
 			return handed
+		} else if done {
+			return ended
 		}
 		if c.endless() {
 			c.close(EndlessLine, "a line goes on and on")
 			c.end(io.ErrUnexpectedEOF)
 			linger(c.net)
-			return false
+			return ended
 		}
 	}
 }
@@ -104,17 +124,31 @@ func (c *conn) read() (k *chunk, n int, err error) {
 	} else if err := c.wait(); err != nil {
 		return nil, 0, err
 	}
-	have := 0
-	rerr := c.raw.Read(func(fd uintptr) bool {
-		k = chunks.Get().(*chunk)
-		have = copy(k.buf[:], c.carry)
-		if n, err = readSocket(int(fd), k.buf[have:]); err == nil && n > 0 {
-			return true
+	have, rerr := 0, error(nil)
+	for again := true; again && rerr == nil; {
+		rerr = c.raw.Read(func(fd uintptr) bool {
+			if k, again = c.borrow(); k == nil {
+				return true
+			}
+			have = copy(k.buf[:], c.carry)
+			if n, err = readSocket(int(fd), k.buf[have:]); err == nil && n > 0 {
+				return true
+			}
+			k.giveBack()
+			k = nil
+			return err != syscall.EAGAIN
+		})
+		if again && rerr == nil {
+			c.server.stats.Waited.Add(1)
+			c.server.leases.of(c.lane) <- struct{}{}
+			c.leased = true
+			rerr = c.waited(time.Now())
 		}
-		chunks.Put(k)
-		k = nil
-		return err != syscall.EAGAIN
-	})
+	}
+	if c.leased { // and not used: the read failed meanwhile
+		c.leased = false
+		<-c.server.leases.of(c.lane)
+	}
 	switch {
 	case rerr != nil:
 		return nil, 0, rerr
@@ -123,9 +157,44 @@ func (c *conn) read() (k *chunk, n int, err error) {
 	case n == 0:
 		return nil, 0, io.EOF
 	}
-	k.arrived = time.Now()
+	c.last = time.Now()
+	c.chunk, k.arrived = k, c.last
 	c.server.stats.Bytes.Add(uint64(n))
 	return k, have + n, nil
+}
+
+// borrow returns a buffer of the lane's, or says that there is none and the
+// connection has to wait for it.
+func (c *conn) borrow() (k *chunk, wait bool) {
+	lease := c.server.leases.of(c.lane)
+	if !c.leased {
+		select {
+		case lease <- struct{}{}:
+		default:
+			return nil, true
+		}
+	}
+	c.leased = false
+	k = chunks.Get().(*chunk)
+	k.lease = lease
+	return k, false
+}
+
+// drop gives a buffer back that holds nothing for the lane.
+func (c *conn) drop(k *chunk) {
+	c.chunk = nil
+	k.giveBack()
+}
+
+// abandon gives back what the connection holds of the lane's, after a panic.
+func (c *conn) abandon() {
+	if c.chunk != nil {
+		c.drop(c.chunk)
+	}
+	if c.leased {
+		c.leased = false
+		<-c.server.leases.of(c.lane)
+	}
 }
 
 func readSocket(fd int, b []byte) (int, error) {
@@ -158,7 +227,7 @@ func (c *conn) decide(k *chunk, n int) (handed, done bool) {
 	switch s {
 	case http, acked:
 		first := bytes.Clone(k.buf[:n])
-		chunks.Put(k)
+		c.drop(k)
 		if c.deadline(time.Time{}) != nil {
 			return false, true
 		}
@@ -184,7 +253,7 @@ func (c *conn) decide(k *chunk, n int) (handed, done bool) {
 func (c *conn) hold(k *chunk, n int) {
 	c.grown(true, n, k.arrived)
 	c.carry = append(c.carry[:0], k.buf[:n]...)
-	chunks.Put(k)
+	c.drop(k)
 }
 
 // cut sends the chunk's whole lines to the lane and keeps the rest.
@@ -199,7 +268,7 @@ func (c *conn) cut(k *chunk, n int) {
 		if i < 0 {
 			c.line.bytes += int64(n)
 			c.carry = c.carry[:0]
-			chunks.Put(k)
+			c.drop(k)
 			return
 		}
 		data, c.skip, anew = data[i+1:], false, true
@@ -232,11 +301,12 @@ func (c *conn) keep(rest []byte) {
 
 func (c *conn) submit(k *chunk) {
 	if len(k.units) == 0 && k.refusals == 0 {
-		chunks.Put(k)
+		c.drop(k)
 		return
 	}
 	c.tokens <- struct{}{}
 	k.inFlight, k.server, k.listener, k.peer = c.tokens, c.server, c.listener, c.peer
+	c.chunk = nil
 	c.server.lanes.Submit(c.lane, k)
 }
 

@@ -88,7 +88,10 @@ func (c *conn) wait() error {
 	case c.speech == undecided:
 		return c.arm(c.opened, time.Duration(c.server.patience.firstByte.Load()))
 	}
-	return nil
+	if c.server.lot == nil {
+		return nil
+	}
+	return c.arm(c.last, c.server.parkAfter)
 }
 
 func (c *conn) arm(from time.Time, after time.Duration) error {
@@ -125,14 +128,61 @@ func (c *conn) expired(now time.Time) (why Closing, over bool) {
 	return SlowSender, true
 }
 
+// parkAfter is how long a connection is silent before it is parked: one that comes
+// and goes every second is served faster by a goroutine that is there.
+const parkAfter = 5 * time.Second
+
+// silent reports a connection that owes nothing and has sent nothing for long.
+func (c *conn) silent(now time.Time) bool {
+	return c.line.bytes == 0 && len(c.carry) == 0 && !c.skip && c.speech != undecided && now.Sub(c.last) >= c.server.parkAfter
+}
+
+// park leaves the connection to the lot. Its deadline has fired, and would fire
+// again at its next read.
+func (c *conn) park() bool {
+	if c.deadline(time.Time{}) != nil {
+		return false
+	}
+	c.server.stats.Parked.Add(1)
+	if c.server.lot.park(c) {
+		return true // whoever resumes it may be at it already
+	}
+	c.server.stats.Parked.Add(-1)
+	return false
+}
+
 // later sets the next deadline of a line that still has time.
 func (c *conn) later() error {
 	due := time.Time{}
-	if c.line.bytes > 0 {
+	switch {
+	case c.line.bytes > 0:
 		due = c.server.patience.due(c.line.began, c.line.bytes)
+	case c.speech != undecided && c.server.lot != nil:
+		due = c.last.Add(c.server.parkAfter)
 	}
 	c.line.due = due
 	return c.deadline(due)
+}
+
+// waited gives the peer its time anew: while the connection waited for a buffer
+// nobody read, and a deadline that fired meanwhile would send it to the end of the
+// queue again.
+func (c *conn) waited(now time.Time) error {
+	c.last = now
+	switch {
+	case c.line.bytes > 0:
+		c.line.began = now
+	case c.speech == undecided:
+		c.opened = now
+	}
+	if c.line.due.IsZero() || now.Before(c.line.due) {
+		return nil
+	}
+	c.line.due = time.Time{}
+	if err := c.deadline(time.Time{}); err != nil {
+		return err
+	}
+	return c.wait()
 }
 
 // grown notes what a read has left of an unfinished line.

@@ -41,6 +41,8 @@ type Stats struct {
 	Refused  atomic.Uint64 // chunks that the log refused
 	Turned   atomic.Uint64 // connections turned away at the limit
 	Crowded  atomic.Uint64 // connections turned away at the limit of their address
+	Parked   atomic.Int64  // of them, silent ones without a goroutine
+	Waited   atomic.Uint64 // reads that waited for a buffer: the lane was behind
 	Blank    atomic.Uint64 // blank lines of streams and datagrams, which are no units
 	Closed   [numClosings]atomic.Uint64
 }
@@ -74,7 +76,12 @@ type Server struct {
 	maxFrom  atomic.Int64
 	patience patience
 	http     *handover
-	stats    Stats
+	leases   leases
+	lot      *lot // nil where silent connections wait by themselves
+	lotOnce  sync.Once
+	// parkAfter is how long a connection is silent before it is parked.
+	parkAfter time.Duration
+	stats     Stats
 
 	mu      sync.Mutex
 	open    map[net.Conn]struct{}
@@ -92,7 +99,7 @@ func New(lanes Lanes, o Options) *Server {
 	if o.Known == nil {
 		o.Known = func(string) bool { return true }
 	}
-	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), inflater: sync.OnceValue(newInflater), http: newHandover(), open: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
+	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), inflater: sync.OnceValue(newInflater), http: newHandover(), leases: newLeases(), parkAfter: parkAfter, open: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
 	s.SetLimits(o.MaxLine, o.MaxConnections)
 	s.SetPatience(o.MaxPerAddress, o.Patience)
 	return s
@@ -121,12 +128,25 @@ func (s *Server) HTTP() net.Listener { return s.http }
 // Listen serves a stream listener until Drain. Framed packets are recognised
 // on Unix sockets.
 func (s *Server) Listen(l net.Listener) {
+	s.lotOnce.Do(s.openLot)
 	s.http.setAddr(l.Addr())
 	s.mu.Lock()
 	s.closers = append(s.closers, l.Close)
 	s.mu.Unlock()
 	_, frames := l.(*net.UnixListener)
 	s.wg.Go(func() { s.accept(l, frames) })
+}
+
+// openLot makes the lot of silent connections. Without one each waits in its own
+// goroutine.
+func (s *Server) openLot() {
+	l, err := newLot(s.resume)
+	if err != nil {
+		s.opts.Logger.Debug("silent connections keep their goroutines", "error", err)
+		return
+	}
+	s.lot = l
+	s.wg.Go(l.run)
 }
 
 // ListenPackets serves a datagram socket until Drain.
@@ -166,11 +186,29 @@ func (s *Server) serveConn(c net.Conn, frames bool) {
 	s.stats.Accepted.Add(1)
 	s.stats.Active.Add(1)
 	s.wg.Go(func() {
-		if handed := s.contain(c, frames); !handed {
-			s.forget(c)
-			_ = c.Close()
-		}
+		var k *conn
+		s.finish(c, s.contain(c, &k, func() (err error) {
+			k, err = newConn(s, c, frames)
+			return err
+		}))
 	})
+}
+
+// resume serves a connection on that was parked.
+func (s *Server) resume(k *conn) {
+	s.stats.Parked.Add(-1)
+	s.wg.Go(func() {
+		k.last = time.Now()
+		s.finish(k.net, s.contain(k.net, &k, func() error { return nil }))
+	})
+}
+
+// finish does what is left to do once a connection is not served any more.
+func (s *Server) finish(c net.Conn, o outcome) {
+	if o == ended {
+		s.forget(c)
+		_ = c.Close()
+	}
 }
 
 // admit takes a connection in, or returns the counter of the limit that is
@@ -192,20 +230,23 @@ func (s *Server) admit(c net.Conn) (turned *atomic.Uint64) {
 	return nil
 }
 
-// contain serves one connection; a panic ends that connection and no other.
-func (s *Server) contain(c net.Conn, frames bool) (handed bool) {
+// contain serves the connection that begin leaves in k; a panic ends that
+// connection and no other.
+func (s *Server) contain(c net.Conn, k **conn, begin func() error) (o outcome) {
 	defer func() {
 		if r := recover(); r != nil {
+			if *k != nil {
+				(*k).abandon()
+			}
 			s.stats.Panics.Add(1)
 			s.opts.Logger.Error("panic in a connection was contained", "remote", c.RemoteAddr(), "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	k, err := newConn(s, c, frames)
-	if err != nil {
+	if err := begin(); err != nil {
 		s.opts.Logger.Error("connection not served", "remote", c.RemoteAddr(), "error", err)
-		return false
+		return ended
 	}
-	return k.serve()
+	return (*k).serve()
 }
 
 func (s *Server) forget(c net.Conn) {
@@ -246,6 +287,8 @@ func (s *Server) CloseDoors() error {
 // as it is.
 func (s *Server) Drain(ctx context.Context) error {
 	s.stop.Store(true)
+	s.lotOnce.Do(func() {}) // a lot that was never made is none
+	s.lot.close()
 	s.each(func(c net.Conn) { _ = c.SetReadDeadline(time.Now().Add(drainPause)) })
 	done := make(chan struct{})
 	go func() { s.wg.Wait(); close(done) }()

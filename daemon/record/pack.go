@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/scan"
 )
 
 // Add appends a sample, and makes its bytes at once.
@@ -41,7 +42,7 @@ func (b *Batch) AddDecimal(ref uint32, d protocol.Decimal) {
 // them are known; what is known has eight digits at most.
 func (b *Batch) AddDecimals(refs []uint32, d *protocol.Decimals, from int) {
 	p := &b.packed
-	if p.n != len(b.Samples) || !hasWidePack {
+	if p.n != len(b.Samples) || !scan.Wide {
 		b.addEach(refs, d, from)
 		return
 	}

@@ -1,14 +1,6 @@
 package record
 
-import (
-	"golang.org/x/sys/cpu"
-
-	"example.com/nexusctl/protocol"
-)
-
-// hasWidePack says that the processor packs eight numbers at once.
-var hasWidePack = cpu.X86.HasAVX512F && cpu.X86.HasAVX512BW && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL &&
-	cpu.X86.HasAVX512CD && cpu.X86.HasAVX512VBMI && cpu.X86.HasBMI2
+import "example.com/nexusctl/protocol"
 
 // packDecimals packs numbers of a group, from one on, with their references, as
 // putDecimal does each, and makes samples of them. It stops before eight of which

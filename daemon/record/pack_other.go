@@ -4,6 +4,4 @@ package record
 
 import "example.com/nexusctl/protocol"
 
-const hasWidePack = false
-
 func packDecimals([]byte, []Sample, []uint32, *protocol.Decimals, int) (size, n int) { return 0, 0 }

@@ -25,7 +25,7 @@ func (h *Histogram) AppendBinary(dst []byte) []byte {
 		dst = appendNumber(dst, v)
 	}
 	dst = h.positive.appendBinary(dst)
-	return h.negative.appendBinary(dst)
+	return h.below().appendBinary(dst)
 }
 
 func appendNumber(dst []byte, v float64) []byte {
@@ -81,7 +81,10 @@ func Decode(b []byte) (*Histogram, error) {
 		*v = r.number()
 	}
 	r.buckets(&h.positive, MaxBuckets)
-	r.buckets(&h.negative, MaxBuckets-h.positive.n)
+	var below buckets
+	if r.buckets(&below, MaxBuckets-h.positive.n); below.n > 0 {
+		h.negative = &below
+	}
 	if r.bad || len(r.b) != 0 {
 		return nil, ErrMalformed
 	}

@@ -26,7 +26,7 @@ type Histogram struct {
 	schema   int
 	zero     float64
 	positive buckets
-	negative buckets
+	negative *buckets // nil until a value is negative, which durations never are
 	sum      float64
 	comp     float64 // what sum's roundings have lost
 }
@@ -43,6 +43,26 @@ func Make(schema int) Histogram {
 	return Histogram{schema: min(max(schema, MinSchema), MaxSchema)}
 }
 
+// noBuckets are the negative ones of a histogram that has none. They are never
+// written to.
+var noBuckets buckets
+
+// below returns the negative buckets to be read.
+func (h *Histogram) below() *buckets {
+	if h.negative == nil {
+		return &noBuckets
+	}
+	return h.negative
+}
+
+// makeBelow returns the negative buckets to be written to.
+func (h *Histogram) makeBelow() *buckets {
+	if h.negative == nil {
+		h.negative = new(buckets)
+	}
+	return h.negative
+}
+
 // Schema returns the resolution as it is now.
 func (h *Histogram) Schema() int { return h.schema }
 
@@ -57,7 +77,8 @@ func (h *Histogram) Positive() (first int, counts []float64) {
 
 // Negative returns the buckets of negative values, by their magnitude.
 func (h *Histogram) Negative() (first int, counts []float64) {
-	return h.negative.first, h.negative.weights()
+	b := h.below()
+	return b.first, b.weights()
 }
 
 // Add takes one finite value with a weight above 0.
@@ -77,7 +98,7 @@ func (h *Histogram) Add(v, weight float64) {
 	case v > 0:
 		h.place(&h.positive, v, weight)
 	case v < 0:
-		h.place(&h.negative, -v, weight)
+		h.place(h.makeBelow(), -v, weight)
 	default:
 		h.zero += weight
 	}
@@ -107,7 +128,7 @@ func (h *Histogram) place(b *buckets, magnitude, weight float64) {
 	if weight == 1 && b.bump(i) {
 		return
 	}
-	for h.positive.n+h.negative.n-b.n+b.span(i) > MaxBuckets && h.schema > MinSchema {
+	for h.positive.n+h.below().n-b.n+b.span(i) > MaxBuckets && h.schema > MinSchema {
 		h.widen(1)
 		i >>= 1
 	}
@@ -116,7 +137,9 @@ func (h *Histogram) place(b *buckets, magnitude, weight float64) {
 
 func (h *Histogram) widen(steps int) {
 	h.positive.widen(steps)
-	h.negative.widen(steps)
+	if h.negative != nil {
+		h.negative.widen(steps)
+	}
 	h.schema -= steps
 }
 
@@ -139,7 +162,9 @@ func (h *Histogram) Merge(o *Histogram) {
 		h.widen(h.schema - o.schema)
 	}
 	h.mergeBuckets(&h.positive, &o.positive, o.schema)
-	h.mergeBuckets(&h.negative, &o.negative, o.schema)
+	if o.negative != nil {
+		h.mergeBuckets(h.makeBelow(), o.negative, o.schema)
+	}
 }
 
 func (h *Histogram) mergeBuckets(dst, src *buckets, schema int) {
@@ -152,7 +177,7 @@ func (h *Histogram) mergeBuckets(dst, src *buckets, schema int) {
 		_, high := dst.reach((src.first + src.n - 1) >> shift)
 		return high - low
 	}
-	for h.positive.n+h.negative.n-dst.n+both() > MaxBuckets && h.schema > MinSchema {
+	for h.positive.n+h.below().n-dst.n+both() > MaxBuckets && h.schema > MinSchema {
 		h.widen(1)
 	}
 	shift := schema - h.schema
@@ -197,7 +222,7 @@ func middle(low, high float64) float64 {
 // Buckets calls f for every bucket that holds something, by rising value,
 // until f returns false. Bounds belong to the bucket on the side away from 0.
 func (h *Histogram) Buckets(f func(low, high, count float64) bool) {
-	down := h.negative.eachDown(func(i int, w float64) bool {
+	down := h.below().eachDown(func(i int, w float64) bool {
 		return f(-upper(i, h.schema), -upper(i-1, h.schema), w)
 	})
 	if !down || h.zero != 0 && !f(0, 0, h.zero) {

@@ -1,6 +1,9 @@
 package histogram
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Without returns what h holds beyond o: what came into h since it was as o is.
 // o must be an earlier state of h, or have been merged into it. Weights that are
@@ -10,14 +13,20 @@ func (h *Histogram) Without(o *Histogram) *Histogram {
 	d := New(h.schema)
 	if o.schema > h.schema { // h has widened since
 		w := *o
-		w.positive, w.negative = o.positive.clone(), o.negative.clone()
+		w.positive = o.positive.clone()
+		if o.negative != nil {
+			below := o.negative.clone()
+			w.negative = &below
+		}
 		w.widen(o.schema - h.schema)
 		o = &w
 	}
 	d.positive.beyond(&h.positive, &o.positive)
-	d.negative.beyond(&h.negative, &o.negative)
+	if h.negative != nil {
+		d.makeBelow().beyond(h.negative, o.below())
+	}
 	d.zero = max(0, h.zero-o.zero)
-	if d.positive.n == 0 && d.negative.n == 0 && d.zero == 0 {
+	if d.positive.n == 0 && d.below().n == 0 && d.zero == 0 {
 		return d
 	}
 	d.Count = h.Count - o.Count
@@ -39,11 +48,22 @@ func (h *Histogram) Become(o *Histogram) {
 	*h = *o
 	h.positive, h.negative = positive, negative
 	h.positive.become(&o.positive)
-	h.negative.become(&o.negative)
+	switch {
+	case o.negative != nil:
+		h.makeBelow().become(o.negative)
+	case h.negative != nil:
+		h.negative.become(&noBuckets)
+	}
 }
 
 // Bytes returns how much memory the buckets take.
-func (h *Histogram) Bytes() int { return h.positive.bytes() + h.negative.bytes() }
+func (h *Histogram) Bytes() int {
+	n := h.positive.bytes()
+	if h.negative != nil {
+		n += int(unsafe.Sizeof(buckets{})) + h.negative.bytes()
+	}
+	return n
+}
 
 func (b *buckets) bytes() int {
 	n := pairBytes * cap(b.pairs)

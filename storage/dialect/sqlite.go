@@ -19,7 +19,8 @@ import (
 const (
 	pageSize    = 16 << 10
 	busyMillis  = 2_000
-	cacheKiB    = 32 << 10 // of the writer; a reader has a quarter
+	cacheKiB    = 32 << 10 // of the writer
+	readerKiB   = 2 << 10  // of each reader: the system caches the file once for all of them
 	vacuumPages = 256      // that one statement gives back: 4 MiB
 )
 
@@ -104,7 +105,7 @@ func OpenFile(path string, write bool, conns int) (*sql.DB, error) {
 	if !write {
 		v.Set("_query_only", "1")
 		v.Set("_txlock", "deferred")
-		v.Set("_cache_size", fmt.Sprint(-cacheKiB/4))
+		v.Set("_cache_size", fmt.Sprint(-readerKiB))
 	}
 	db, err := sql.Open("sqlite3", fileURI(path, v))
 	if err != nil {
