@@ -164,10 +164,14 @@ func (d *Daemon) routes() (*api.Server, error) {
 	d.gateway = gateway.New(gateway.Options{
 		Lanes: d.lanes, Durable: d.log.WaitSynced, MaxBody: int64(d.config.Ingest.MaxBody), Logger: d.component("gateway"), Now: d.now,
 	})
+	hosts, err := d.config.Server.HostNames()
+	if err != nil {
+		return nil, err
+	}
 	return api.New(api.Options{
 		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready, Fleet: d.roleAndSilent,
 		Overview: d.Overview, Objectives: d.objectives, Events: event.NewReader(d.lanes, d.store, d.log.ID()), Cardinality: d.catalog.Cardinality, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
 		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
-		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway, Pressure: d.pressure, Editor: d, CursorKey: key,
+		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway, Pressure: d.pressure, Editor: d, CursorKey: key, Hosts: hosts,
 	}), nil
 }

@@ -20,6 +20,7 @@ func (d *Daemon) manners() []telemetry.Measure {
 		telemetry.Counter("nexus_blank_lines_total", "Blank lines of streams and datagrams, which are no units.", func() float64 { return float64(doors.Blank.Load()) }),
 		telemetry.Counter("nexus_connections_crowded_total", "Connections closed at the limit server.max_per_address.", func() float64 { return float64(doors.Crowded.Load()) }),
 	}
+	list = append(list, telemetry.Counter("nexus_http_misdirected_total", "Requests for a host that is not this server.", func() float64 { return float64(d.api.Stats().Misdirected.Load()) }))
 	for _, why := range ingest.Closings() {
 		list = append(list, telemetry.Counter("nexus_connections_closed_total", "Connections and sessions that the daemon ended, by reason.",
 			func() float64 { return float64(doors.Closed[why].Load()) }, telemetry.Label{Name: "reason", Value: why.String()}))

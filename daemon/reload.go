@@ -68,12 +68,17 @@ func (d *Daemon) reload(ctx context.Context) (config.Change, error) {
 	if err != nil {
 		return change, err
 	}
+	hosts, err := next.Config.Server.HostNames()
+	if err != nil {
+		return change, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
 	if err := d.lanes.SetLimits(ctx, limits(&next.Config)); err != nil {
 		return change, err
 	}
 	d.swap(next)
+	d.api.SetHosts(hosts)
 	d.levels.SetLevels(levels)
 	d.objectives.Replace(objectives)
 	return change, nil

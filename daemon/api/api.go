@@ -49,7 +49,8 @@ type Options struct {
 	Fleet   func() (role string, silent []string)
 	Metrics http.Handler // the daemon's own exposition
 	Limits  protocol.Limits
-	MaxBody int64 // bytes
+	MaxBody int64    // bytes
+	Hosts   []string // see SetHosts
 	Logger  *slog.Logger
 	Version string
 	Now     func() time.Time
@@ -65,6 +66,8 @@ type Options struct {
 type Stats struct {
 	Panics atomic.Uint64
 	Bytes  atomic.Uint64 // of bodies that brought metrics
+
+	Misdirected atomic.Uint64 // requests for another host
 }
 
 // Server is the route table.
@@ -79,6 +82,7 @@ type Server struct {
 	document func() *openapi.Document
 
 	maxBody, maxForm atomic.Int64 // bytes
+	hosts            atomic.Pointer[[]string]
 }
 
 // New returns the handler of every route.
@@ -91,6 +95,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{opts: o, mux: http.NewServeMux(), cursors: cursor.New(o.CursorKey, o.Now)}
 	s.SetLimits(o.MaxBody, o.Limits.MaxLine)
+	s.SetHosts(o.Hosts)
 	for _, r := range s.routes() {
 		s.mux.HandleFunc(r.pattern, s.guard(r.pattern, r.handle))
 	}

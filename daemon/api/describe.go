@@ -67,7 +67,7 @@ func (s *Server) describe() (list []openapi.Operation, missing []string) {
 
 // everywhere is what every route can answer.
 func everywhere(tag string) []openapi.Answer {
-	return append(problems(http.StatusInternalServerError),
+	return append(problems(http.StatusMisdirectedRequest, http.StatusInternalServerError),
 		openapi.Answer{Status: http.StatusServiceUnavailable, Media: problemMedia(tag), Of: problemBody(tag), About: "The store does not answer, the daemon is stopping, or no answer was had in time.", Headers: []openapi.Header{{Name: "Retry-After", About: "When to try again, in seconds."}}})
 }
 

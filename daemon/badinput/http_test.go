@@ -24,6 +24,9 @@ func TestHTTP(t *testing.T) {
 	} {
 		t.Run(id, func(t *testing.T) { test(t, s) })
 	}
+	for id, test := range map[string]func(*testing.T){"H23": otherHosts} {
+		t.Run(id, test)
+	}
 }
 
 // raw sends bytes as they are and returns the status of each answer until the
@@ -52,7 +55,7 @@ func raw(t *testing.T, s *system, text string) (statuses []int) {
 	}
 }
 
-const postHead = "POST /api/v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+const postHead = "POST /api/v1/metrics HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
 
 // smuggling: what two servers could read in two ways is refused, and nothing of it
 // is taken.
@@ -136,7 +139,8 @@ func paths(t *testing.T, s *system) {
 			t.Fatal(err)
 		}
 		_ = res.Body.Close()
-		if res.StatusCode != http.StatusNotFound && res.StatusCode != http.StatusBadRequest {
+		// Of two slashes, what follows is a host to some.
+		if res.StatusCode != http.StatusNotFound && res.StatusCode != http.StatusBadRequest && res.StatusCode != http.StatusMisdirectedRequest {
 			t.Errorf("%s: %d, %s", path, res.StatusCode, res.Header.Get("Location"))
 		}
 	}
@@ -145,7 +149,7 @@ func paths(t *testing.T, s *system) {
 // files: there are none to be had.
 func files(t *testing.T, s *system) {
 	for _, path := range []string{"/static/../../etc/passwd", "/docs/..%5c..%5cetc", "/docs/%2e%2e/cursor.key", "/cursor.key", "/api/v1/metrics/..%2f..%2fcursor.key", "/docs/..%2fcursor.key"} {
-		if got := raw(t, s, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); len(got) != 1 || got[0] != 404 && got[0] != 400 && got[0] != 503 { // 503: our half is closed before the answer
+		if got := raw(t, s, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); len(got) != 1 || got[0] != 404 && got[0] != 400 && got[0] != 503 { // 503: our half is closed before the answer
 			t.Errorf("%s: %v", path, got)
 		}
 	}

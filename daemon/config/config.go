@@ -10,9 +10,11 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -45,6 +47,7 @@ type Server struct {
 	MaxConnections  int      `toml:"max_connections" live:"yes"`
 	MaxPerAddress   int      `toml:"max_per_address" live:"yes"` // 0: no limit of its own
 	ProxyFrom       string   `toml:"proxy_from"`                 // networks, separated by commas
+	Hosts           string   `toml:"hosts" live:"yes"`           // names, separated by commas
 	MemoryLimit     Size     `toml:"memory_limit" live:"yes"`    // 0: what the runtime or the container says
 	DiskReserve     Size     `toml:"disk_reserve" live:"yes"`    // 0: none
 }
@@ -66,6 +69,27 @@ func (s *Server) ProxyNetworks() (list []netip.Prefix, err error) {
 	}
 	return list, nil
 }
+
+// HostNames returns the names under which HTTP may be asked beside localhost and
+// addresses, in lower case: those of hosts, and the one that is listened on.
+func (s *Server) HostNames() (list []string, err error) {
+	if host, _, err := net.SplitHostPort(s.Listen); err == nil && host != "" {
+		list = append(list, strings.ToLower(host))
+	}
+	for _, text := range strings.Split(s.Hosts, ",") {
+		name := strings.ToLower(strings.TrimSpace(text))
+		if name == "" {
+			continue
+		}
+		if name != "*" && (!hostName.MatchString(name) || len(name) > 253) {
+			return nil, fmt.Errorf("%q is no name of a host: write nexus.example.com without a port, .example.com for every name that ends so, or * for any", text)
+		}
+		list = append(list, name)
+	}
+	return list, nil
+}
+
+var hostName = regexp.MustCompile(`^\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
 
 // Ingest is what is taken, and through which further doors.
 type Ingest struct {

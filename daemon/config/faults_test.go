@@ -99,6 +99,7 @@ var bounds = []struct {
 	{"server.max_connections", []string{"1", "1048576"}, []string{"0", "1048577", "-1"}},
 	{"server.max_per_address", []string{"0", "1048576"}, []string{"-1", "1048577"}},
 	{"server.proxy_from", []string{"10.0.0.0/8", "127.0.0.1, ::1", "fd00::/8,10.1.2.3"}, []string{"10.0.0.0/33", "proxy.example.com", "10.0.0.0/8;::1"}},
+	{"server.hosts", []string{"", "nexus.example.com", "a, .b.example, *", "A_b-1.x"}, []string{"nexus:8080", "http://nexus", "a b", "*.example.com", "a..b", "nexus."}},
 	{"ingest.lanes", []string{"0", "64"}, []string{"-1", "65"}},
 	{"ingest.max_series", []string{"1", "1073741824"}, []string{"0", "1073741825"}},
 	{"ingest.max_name_series", []string{"0", "1073741824"}, []string{"-1", "1073741825"}},

@@ -100,6 +100,8 @@ func (s *Server) check(c *checks) {
 	c.between("server.disk_reserve", int64(s.DiskReserve), 0, 1<<50)
 	_, err := s.ProxyNetworks()
 	c.err("server.proxy_from", err)
+	_, err = s.HostNames()
+	c.err("server.hosts", err)
 }
 
 func (i *Ingest) check(c *checks) {
