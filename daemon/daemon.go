@@ -23,6 +23,7 @@ import (
 	"example.com/nexusctl/daemon/backup"
 	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/delivery"
+	"example.com/nexusctl/daemon/fairqueue"
 	"example.com/nexusctl/daemon/flush"
 	"example.com/nexusctl/daemon/follow"
 	"example.com/nexusctl/daemon/gateway"
@@ -73,6 +74,8 @@ type Daemon struct {
 	api        *api.Server
 	gateway    *gateway.Gateway
 	http       *http.Server
+	h2         h2Errors
+	turns      *fairqueue.Queue
 	maint      *maint.Maintainer
 	elector    *leader.Elector
 	follower   *follow.Follower

@@ -91,6 +91,7 @@ func (d *Daemon) swap(next *config.Resolved) {
 	d.catalog.SetBudgets(budgets(&c.Ingest))
 	d.doors.SetLimits(int(c.Ingest.MaxLine), c.Server.MaxConnections)
 	d.doors.SetPatience(c.Server.MaxPerAddress, patience(&c.Ingest))
+	d.api.SetPatience(httpPatience(&c.Ingest))
 	d.api.SetLimits(int64(c.Ingest.MaxBody), int(c.Ingest.MaxLine))
 	d.reader.SetIdle(c.Aggregate.Idle.Milliseconds())
 	d.head.SetBudget(int64(c.Storage.HeadBytes))

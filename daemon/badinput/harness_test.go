@@ -45,6 +45,12 @@ type system struct {
 // start brings a daemon up; settings are keys and values in turn.
 func start(t *testing.T, settings ...string) *system {
 	t.Helper()
+	return startAt(t, time.Now, settings...)
+}
+
+// startAt brings one up that tells the time by now.
+func startAt(t *testing.T, now func() time.Time, settings ...string) *system {
+	t.Helper()
 	dir := t.TempDir()
 	s := &system{t: t, dir: dir}
 	flags := map[string]string{
@@ -63,7 +69,7 @@ func start(t *testing.T, settings ...string) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := daemon.Start(t.Context(), daemon.Options{Settings: resolved, Log: logs.New(io.Discard, true, levels), Version: "test"})
+	d, err := daemon.Start(t.Context(), daemon.Options{Settings: resolved, Log: logs.New(io.Discard, true, levels), Version: "test", Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,9 @@ func TestHTTP(t *testing.T) {
 	} {
 		t.Run(id, func(t *testing.T) { test(t, s) })
 	}
-	for id, test := range map[string]func(*testing.T){"H23": otherHosts} {
+	for id, test := range map[string]func(*testing.T){
+		"H01": slowSenders, "H02": slowReaders, "H08": http2Attacks, "H19": goneMidRequest, "H22": walkedNetwork, "H23": otherHosts, "H28": handlerPanics,
+	} {
 		t.Run(id, test)
 	}
 }
@@ -262,6 +264,7 @@ func TestQueries(t *testing.T) {
 			ask400(t, q, "/prometheus/api/v1/query_range?query=up&"+q)
 		}
 	})
+	t.Run("Q04", manyQuestions)
 	t.Run("Q05", func(t *testing.T) {
 		ask400(t, "10,000 parentheses", expr(long("(", 5000)+"1"+long(")", 5000)))
 		status, _, body := ask(t, s, "POST", "/prometheus/api/v1/query", "query="+long("1%2B", 250_000)+"1", "Content-Type", "application/x-www-form-urlencoded")

@@ -162,6 +162,9 @@ type Query struct {
 	MaxSamples int      `toml:"max_samples"`
 	MaxLength  Size     `toml:"max_length"`
 	MaxDepth   int      `toml:"max_depth"`
+
+	Concurrency int `toml:"concurrency"` // 0: by the processors
+	MaxWaiting  int `toml:"max_waiting"`
 }
 
 // Log is what the daemon says.
@@ -201,7 +204,7 @@ func Default() Config {
 			SQLSeries: 1000,
 		},
 		Query: Query{
-			Timeout: Duration(30 * time.Second), MaxSeries: 100_000, MaxSamples: 50_000_000, MaxLength: 16 << 10, MaxDepth: 100,
+			Timeout: Duration(30 * time.Second), MaxSeries: 100_000, MaxSamples: 50_000_000, MaxLength: 16 << 10, MaxDepth: 100, MaxWaiting: 256,
 		},
 		Log:     Log{Level: "info", Format: "auto"},
 		Tracing: Tracing{Protocol: "grpc", Sample: 0.01},
@@ -214,6 +217,15 @@ func (c *Config) Lanes() int {
 		return c.Ingest.Lanes
 	}
 	return runtime.GOMAXPROCS(0)
+}
+
+// Questions returns the number of questions that are worked on at once. Each takes
+// one processor at most: more at once would end no sooner, and take the lanes' time.
+func (c *Config) Questions() int {
+	if c.Query.Concurrency > 0 {
+		return c.Query.Concurrency
+	}
+	return max(2, runtime.GOMAXPROCS(0))
 }
 
 func defaultDataDir() string {

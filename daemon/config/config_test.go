@@ -172,7 +172,7 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 		"storage.url": "sqlite:x", "storage.password": "x", "storage.max_connections": "7", "storage.timeout": "7s", "storage.head_bytes": "7B",
 		"storage.retention_10s": "8d", "storage.retention_10s_histograms": "3d", "storage.retention_1m": "91d", "storage.retention_1h": "1100d",
 		"storage.sql_series": "7", "storage.sql_names": "http.*, queue.depth",
-		"query.timeout": "7s", "query.max_series": "7", "query.max_samples": "7", "query.max_length": "77B", "query.max_depth": "7",
+		"query.timeout": "7s", "query.max_series": "7", "query.max_samples": "7", "query.max_length": "77B", "query.max_depth": "7", "query.concurrency": "7", "query.max_waiting": "7",
 		"log.level": "debug", "log.format": "json",
 		"tracing.endpoint": "http://localhost:4317", "tracing.protocol": "http", "tracing.sample": "0.7",
 	}

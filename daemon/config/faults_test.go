@@ -138,6 +138,8 @@ var bounds = []struct {
 	{"query.max_samples", []string{"1", "1000000000"}, []string{"0", "1000000001"}},
 	{"query.max_length", []string{"64B", "1MiB"}, []string{"63B", "2MiB"}},
 	{"query.max_depth", []string{"1", "1000"}, []string{"0", "1001"}},
+	{"query.concurrency", []string{"0", "1024"}, []string{"-1", "1025"}},
+	{"query.max_waiting", []string{"1", "65536"}, []string{"0", "65537"}},
 	{"storage.head_bytes", []string{"0B", "1024GiB"}, nil},
 	{"storage.retention_10s", []string{"24h", "90d"}, []string{"23h", "91d"}},
 	{"storage.retention_10s_histograms", []string{"1d", "90d"}, []string{"23h", "91d"}},

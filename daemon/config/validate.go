@@ -170,6 +170,8 @@ func (q *Query) check(c *checks) {
 	c.between("query.max_samples", int64(q.MaxSamples), 1, 1_000_000_000)
 	c.between("query.max_length", int64(q.MaxLength), 64, 1<<20)
 	c.between("query.max_depth", int64(q.MaxDepth), 1, 1000)
+	c.between("query.concurrency", int64(q.Concurrency), 0, 1024)
+	c.between("query.max_waiting", int64(q.MaxWaiting), 1, 64<<10)
 }
 
 func (l *Log) check(c *checks) {
