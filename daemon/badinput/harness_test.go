@@ -26,6 +26,7 @@ import (
 	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/protocol/api"
 	"example.com/nexusctl/protocol/client"
+	"example.com/nexusctl/slo"
 )
 
 func TestMain(m *testing.M) {
@@ -51,6 +52,12 @@ func start(t *testing.T, settings ...string) *system {
 // startAt brings one up that tells the time by now.
 func startAt(t *testing.T, now func() time.Time, settings ...string) *system {
 	t.Helper()
+	return startWith(t, now, nil, settings...)
+}
+
+// startWith brings one up that has objectives, too.
+func startWith(t *testing.T, now func() time.Time, objectives []slo.Definition, settings ...string) *system {
+	t.Helper()
 	dir := t.TempDir()
 	s := &system{t: t, dir: dir}
 	flags := map[string]string{
@@ -65,6 +72,7 @@ func startAt(t *testing.T, now func() time.Time, settings ...string) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
+	resolved.Config.SLO = objectives
 	levels, err := logs.ParseLevels("error")
 	if err != nil {
 		t.Fatal(err)
