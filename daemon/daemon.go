@@ -81,6 +81,8 @@ type Daemon struct {
 	follower   *follow.Follower
 	addr       net.Addr
 	started    time.Time
+	origin     time.Time // of the time that passes whatever the clock says
+	clock      clockWatch
 	version    string
 
 	requests   *telemetry.Requests
@@ -119,7 +121,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	c := o.Settings.Config
 	d := &Daemon{
-		config: c, logger: o.Log.With(logs.Component, "daemon"), levels: o.Log, now: o.Now, started: o.Now(), version: o.Version,
+		config: c, logger: o.Log.With(logs.Component, "daemon"), levels: o.Log, now: o.Now, started: o.Now(), origin: time.Now(), version: o.Version,
 		book: new(ledger.Book), failed: make(chan error, 1),
 		catalog: admit.NewCatalog(c.Ingest.MaxSeries),
 		head:    query.NewHead(int64(c.Storage.HeadBytes)),

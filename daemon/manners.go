@@ -23,6 +23,7 @@ func (d *Daemon) manners() []telemetry.Measure {
 		telemetry.Counter("nexus_connections_crowded_total", "Connections closed at the limit server.max_per_address.", func() float64 { return float64(doors.Crowded.Load()) }),
 	}
 	list = append(list, telemetry.Counter("nexus_http_misdirected_total", "Requests for a host that is not this server.", func() float64 { return float64(d.api.Stats().Misdirected.Load()) }))
+	list = append(list, telemetry.Counter("nexus_clock_steps_total", "Steps of the clock by more than five seconds, and starts with a clock behind the log.", func() float64 { return float64(d.clock.count()) }))
 	list = append(list, telemetry.Counter("nexus_http2_errors_total", "Faults of HTTP/2's clients that ended a stream or a connection.", func() float64 { return float64(d.h2.n.Load()) }))
 	for _, why := range ingest.Closings() {
 		list = append(list, telemetry.Counter("nexus_connections_closed_total", "Connections and sessions that the daemon ended, by reason.",
