@@ -1,6 +1,7 @@
 package badinput_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -73,7 +74,9 @@ func otherHosts(t *testing.T) {
 // overSocket asks over a Unix socket, where the host is whatever the client makes
 // up.
 func overSocket(t *testing.T, s *system) {
-	c := &http.Transport{Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", filepath.Join(s.dir, "stream")) }}
+	c := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return net.Dial("unix", filepath.Join(s.dir, "stream"))
+	}}
 	defer c.CloseIdleConnections()
 	req, err := http.NewRequest(http.MethodGet, "http://whatever/docs", nil)
 	if err != nil {
