@@ -23,6 +23,7 @@ import (
 	"example.com/nexusctl/daemon/backup"
 	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/delivery"
+	"example.com/nexusctl/daemon/fairqueue"
 	"example.com/nexusctl/daemon/flush"
 	"example.com/nexusctl/daemon/follow"
 	"example.com/nexusctl/daemon/gateway"
@@ -73,11 +74,15 @@ type Daemon struct {
 	api        *api.Server
 	gateway    *gateway.Gateway
 	http       *http.Server
+	h2         h2Errors
+	turns      *fairqueue.Queue
 	maint      *maint.Maintainer
 	elector    *leader.Elector
 	follower   *follow.Follower
 	addr       net.Addr
 	started    time.Time
+	origin     time.Time // of the time that passes whatever the clock says
+	clock      clockWatch
 	version    string
 
 	requests   *telemetry.Requests
@@ -116,7 +121,7 @@ func Start(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	c := o.Settings.Config
 	d := &Daemon{
-		config: c, logger: o.Log.With(logs.Component, "daemon"), levels: o.Log, now: o.Now, started: o.Now(), version: o.Version,
+		config: c, logger: o.Log.With(logs.Component, "daemon"), levels: o.Log, now: o.Now, started: o.Now(), origin: time.Now(), version: o.Version,
 		book: new(ledger.Book), failed: make(chan error, 1),
 		catalog: admit.NewCatalog(c.Ingest.MaxSeries),
 		head:    query.NewHead(int64(c.Storage.HeadBytes)),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/cursor"
 	"example.com/nexusctl/daemon/event"
+	"example.com/nexusctl/daemon/fairqueue"
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 )
@@ -88,6 +90,11 @@ func patience(c *config.Ingest) ingest.Patience {
 	}
 }
 
+// httpPatience is the same of HTTP's bodies and answers.
+func httpPatience(c *config.Ingest) api.Patience {
+	return api.Patience{Grace: time.Duration(c.LineTimeout), MinRate: int64(c.MinRate)}
+}
+
 // budgets returns how many series are admitted.
 func budgets(c *config.Ingest) admit.Budgets {
 	return admit.Budgets{Series: c.MaxSeries, NameSeries: c.MaxNameSeries, TagValues: c.MaxTagValues}
@@ -155,11 +162,16 @@ func removeSocket(path string) error {
 	return os.Remove(path)
 }
 
-// httpServer has limits on everything a client could stretch.
+// httpServer has limits on everything a client could stretch. Bodies and answers
+// are held to the API's own patience, which replaces the two long timeouts here.
 func (d *Daemon) httpServer() *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
+	stall := 10 * time.Second
+	if grace := time.Duration(d.config.Ingest.LineTimeout); grace > 0 {
+		stall = min(stall, grace)
+	}
 	return &http.Server{
 		Handler:           d.tracer.Handler(d.api),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -168,21 +180,35 @@ func (d *Daemon) httpServer() *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		Protocols:         &protocols,
+		ConnState:         ingest.HTTPState,
+		ErrorLog:          slog.NewLogLogger(d.component("api").Handler(), slog.LevelDebug), // what clients do wrong
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 100, WriteByteTimeout: stall, SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, CountError: d.h2.count},
 	}
 }
+
+// heldAnswers is how much memory answers on their way may take before no more are
+// made, in bytes.
+const heldAnswers = 256 << 20
 
 func (d *Daemon) routes() (*api.Server, error) {
 	key, err := cursor.LoadKey(d.config.Server.DataDir)
 	if err != nil {
 		return nil, err
 	}
+	d.turns = fairqueue.New(fairqueue.Limits{
+		Running: d.config.Questions(), Waiting: d.config.Query.MaxWaiting, Held: heldAnswers, Wait: time.Duration(d.config.Query.Timeout),
+	})
 	d.gateway = gateway.New(gateway.Options{
 		Lanes: d.lanes, Durable: d.log.WaitSynced, MaxBody: int64(d.config.Ingest.MaxBody), Logger: d.component("gateway"), Now: d.now,
 	})
+	hosts, err := d.config.Server.HostNames()
+	if err != nil {
+		return nil, err
+	}
 	return api.New(api.Options{
 		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready, Fleet: d.roleAndSilent,
 		Overview: d.Overview, Objectives: d.objectives, Events: event.NewReader(d.lanes, d.store, d.log.ID()), Cardinality: d.catalog.Cardinality, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
 		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
-		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway, Pressure: d.pressure, Editor: d, CursorKey: key,
+		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway, Pressure: d.pressure, Editor: d, CursorKey: key, Hosts: hosts, Turns: d.turns, Patience: httpPatience(&d.config.Ingest),
 	}), nil
 }

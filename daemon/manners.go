@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"sync/atomic"
+
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/telemetry"
 )
@@ -22,9 +24,29 @@ func (d *Daemon) manners() []telemetry.Measure {
 		telemetry.Counter("nexus_connections_buffer_waits_total", "Reads that waited for a buffer, because their lane was behind.", func() float64 { return float64(doors.Waited.Load()) }),
 		telemetry.Counter("nexus_connections_crowded_total", "Connections closed at the limit server.max_per_address.", func() float64 { return float64(doors.Crowded.Load()) }),
 	}
+	list = append(list, telemetry.Counter("nexus_http_misdirected_total", "Requests for a host that is not this server.", func() float64 { return float64(d.api.Stats().Misdirected.Load()) }))
+	list = append(list, telemetry.Counter("nexus_clock_steps_total", "Steps of the clock by more than five seconds, and starts with a clock behind the log.", func() float64 { return float64(d.clock.count()) }))
+	list = append(list, telemetry.Counter("nexus_http2_errors_total", "Faults of HTTP/2's clients that ended a stream or a connection.", func() float64 { return float64(d.h2.n.Load()) }))
 	for _, why := range ingest.Closings() {
 		list = append(list, telemetry.Counter("nexus_connections_closed_total", "Connections and sessions that the daemon ended, by reason.",
-			func() float64 { return float64(doors.Closed[why].Load()) }, telemetry.Label{Name: "reason", Value: why.String()}))
+			func() float64 { return float64(doors.Closed[why].Load() + d.slowHTTP(why)) }, telemetry.Label{Name: "reason", Value: why.String()}))
 	}
 	return list
 }
+
+// slowHTTP counts the HTTP requests that were ended for a reason.
+func (d *Daemon) slowHTTP(why ingest.Closing) uint64 {
+	switch why {
+	case ingest.SlowSender:
+		return d.api.Stats().SlowBodies.Load()
+	case ingest.SlowReader:
+		return d.api.Stats().SlowReaders.Load()
+	}
+	return 0
+}
+
+// h2Errors counts what HTTP/2's server ends clients for. It has some fifty names
+// for that, none of which tells a user what to do.
+type h2Errors struct{ n atomic.Uint64 }
+
+func (e *h2Errors) count(string) { e.n.Add(1) }

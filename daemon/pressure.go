@@ -29,6 +29,9 @@ func (d *Daemon) pressed() (list []api.Reason) {
 	if s.Level < pressure.Text {
 		return nil
 	}
+	if s.Cause == pressure.Memory { // which of the two presses harder hides the other
+		list = d.diskShort()
+	}
 	limit := "memory is at server.memory_limit"
 	if s.Cause == pressure.Disk {
 		limit = "the disk has no more free than server.disk_reserve"
@@ -36,7 +39,16 @@ func (d *Daemon) pressed() (list []api.Reason) {
 	what := map[pressure.Level]string{
 		pressure.Text: "lines without acknowledgement are shed", pressure.Newcomers: "lines without acknowledgement are shed, new producers refused", pressure.All: "nothing is taken",
 	}[s.Level]
-	return []api.Reason{{Code: s.Cause.String() + "_pressure", Detail: fmt.Sprintf("%s: %s", limit, what)}}
+	return append(list, api.Reason{Code: s.Cause.String() + "_pressure", Detail: fmt.Sprintf("%s: %s", limit, what)})
+}
+
+// diskShort is the reason of a disk that has no more free than it should keep.
+func (d *Daemon) diskShort() []api.Reason {
+	reserve, free := d.pressureLimits().Reserve, telemetry.ReadProcess(d.config.Server.DataDir).DiskFree
+	if reserve == 0 || free == 0 || free > reserve {
+		return nil
+	}
+	return []api.Reason{{Code: pressure.Disk.String() + "_pressure", Detail: "the disk has no more free than server.disk_reserve"}}
 }
 
 // squeeze names how hard the daemon is pressed, and what it refused for it.

@@ -24,6 +24,7 @@ func (d *Daemon) Ready(ctx context.Context) []api.Reason {
 		reasons = append(reasons, api.Reason{Code: "log_stalled", Detail: "the log waits for disk space"})
 	}
 	reasons = append(reasons, d.pressed()...)
+	reasons = append(reasons, d.clock.reasons(d.passed())...)
 	if n := d.auditor.Difference(); n != 0 {
 		reasons = append(reasons, api.Reason{
 			Code: "ledger_breach", Detail: fmt.Sprintf("the ledger is broken: received less accounted for is %d", n),

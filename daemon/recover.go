@@ -91,6 +91,7 @@ func (d *Daemon) replay(ctx context.Context, source *replay.Source, after wal.Po
 	if err := d.settleCut(folder); err != nil {
 		return start, flushed, fmt.Errorf("recovery: %w", err)
 	}
+	d.clock.start(d.wall(), d.passed(), folder.Mark().At)
 	m := lane.NextMark(folder.Mark(), d.now().UnixMilli(), d.foldOptions().Resolution)
 	m.Restart = true
 	payload := record.AppendMark(nil, m)

@@ -68,12 +68,17 @@ func (d *Daemon) reload(ctx context.Context) (config.Change, error) {
 	if err != nil {
 		return change, err
 	}
+	hosts, err := next.Config.Server.HostNames()
+	if err != nil {
+		return change, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
 	defer cancel()
 	if err := d.lanes.SetLimits(ctx, limits(&next.Config)); err != nil {
 		return change, err
 	}
 	d.swap(next)
+	d.api.SetHosts(hosts)
 	d.levels.SetLevels(levels)
 	d.objectives.Replace(objectives)
 	return change, nil
@@ -86,6 +91,7 @@ func (d *Daemon) swap(next *config.Resolved) {
 	d.catalog.SetBudgets(budgets(&c.Ingest))
 	d.doors.SetLimits(int(c.Ingest.MaxLine), c.Server.MaxConnections)
 	d.doors.SetPatience(c.Server.MaxPerAddress, patience(&c.Ingest))
+	d.api.SetPatience(httpPatience(&c.Ingest))
 	d.api.SetLimits(int64(c.Ingest.MaxBody), int(c.Ingest.MaxLine))
 	d.reader.SetIdle(c.Aggregate.Idle.Milliseconds())
 	d.head.SetBudget(int64(c.Storage.HeadBytes))

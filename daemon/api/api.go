@@ -16,6 +16,7 @@ import (
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/console"
 	"example.com/nexusctl/daemon/cursor"
+	"example.com/nexusctl/daemon/fairqueue"
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
@@ -49,14 +50,19 @@ type Options struct {
 	Fleet   func() (role string, silent []string)
 	Metrics http.Handler // the daemon's own exposition
 	Limits  protocol.Limits
-	MaxBody int64 // bytes
-	Logger  *slog.Logger
-	Version string
-	Now     func() time.Time
+	MaxBody int64    // bytes
+	Hosts   []string // see SetHosts
+	// Patience is how long clients are waited for.
+	Patience Patience
+	Logger   *slog.Logger
+	Version  string
+	Now      func() time.Time
 	// Gateway is the doors of other ecosystems.
 	Gateway *gateway.Gateway
 	// Pressure says what is to be refused; nil: nothing ever.
 	Pressure *pressure.Gauge
+	// Turns is where questions that cost much wait; nil: nowhere.
+	Turns *fairqueue.Queue
 	// CursorKey seals the cursors of lists; without one they end with the process.
 	CursorKey []byte
 }
@@ -65,6 +71,10 @@ type Options struct {
 type Stats struct {
 	Panics atomic.Uint64
 	Bytes  atomic.Uint64 // of bodies that brought metrics
+
+	Misdirected atomic.Uint64 // requests for another host
+	SlowBodies  atomic.Uint64 // bodies that came too slowly, and were not taken
+	SlowReaders atomic.Uint64 // answers that were not read in time
 }
 
 // Server is the route table.
@@ -79,6 +89,8 @@ type Server struct {
 	document func() *openapi.Document
 
 	maxBody, maxForm atomic.Int64 // bytes
+	hosts            atomic.Pointer[[]string]
+	patience         patience
 }
 
 // New returns the handler of every route.
@@ -91,8 +103,10 @@ func New(o Options) *Server {
 	}
 	s := &Server{opts: o, mux: http.NewServeMux(), cursors: cursor.New(o.CursorKey, o.Now)}
 	s.SetLimits(o.MaxBody, o.Limits.MaxLine)
+	s.SetHosts(o.Hosts)
+	s.SetPatience(o.Patience)
 	for _, r := range s.routes() {
-		s.mux.HandleFunc(r.pattern, s.guard(r.pattern, r.handle))
+		s.mux.HandleFunc(r.pattern, s.guard(r.pattern, s.inTurn(r.pattern, r.handle)))
 	}
 	s.mux.HandleFunc("/", s.notFound)
 	for _, r := range s.consoleRoutes() {
@@ -176,13 +190,18 @@ func (s *Server) consoleRoutes() []route {
 // ServeHTTP answers a request. A panic is contained: one request ends, the
 // daemon goes on, nothing of the stack reaches the client.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rec := &recorder{ResponseWriter: w}
+	x := s.exchange(w, r)
+	defer x.end()
+	rec := &recorder{ResponseWriter: x}
 	defer s.observe(r, rec, time.Now())
 	rec.Header().Set(requestIDHeader, requestID(r))
 	s.answers.ServeHTTP(rec, r)
 }
 
+// contain answers a panic with a problem, where nothing was said yet; else the
+// client must see a broken answer, and no whole one that is wrong.
 func (s *Server) contain(w http.ResponseWriter, r *http.Request) {
+	said := &recorder{ResponseWriter: w}
 	defer func() {
 		v := recover()
 		if v == nil {
@@ -192,8 +211,14 @@ func (s *Server) contain(w http.ResponseWriter, r *http.Request) {
 			panic(v)
 		}
 		s.stats.Panics.Add(1)
-		s.opts.Logger.Error("panic in a request was contained", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+		s.opts.Logger.Error("panic in a request was contained", "method", r.Method, "path", r.URL.Path, "panic", v, "request_id", w.Header().Get(requestIDHeader), "stack", string(debug.Stack()))
+		if said.status != 0 {
+			panic(http.ErrAbortHandler)
+		}
+		for _, h := range []string{"Content-Length", "Content-Encoding", "ETag", "Cache-Control", "Link"} {
+			w.Header().Del(h) // they were of the answer that did not come
+		}
 		s.problem(w, r, problemInternal)
 	}()
-	s.mux.ServeHTTP(w, r)
+	s.mux.ServeHTTP(said, r)
 }

@@ -57,6 +57,9 @@ func (s *Server) describe() (list []openapi.Operation, missing []string) {
 		delete(known, r.pattern)
 		o.Method, o.Path, _ = strings.Cut(r.pattern, " ")
 		o.Answers = slices.Concat(o.Answers, everywhere(o.Tag))
+		if takesTurns(r.pattern) {
+			o.Answers = append(o.Answers, openapi.Answer{Status: http.StatusTooManyRequests, Media: problemMedia(o.Tag), Of: problemBody(o.Tag), About: "This address has as many questions waiting as one may.", Headers: []openapi.Header{retryHeader}})
+		}
 		list = append(list, o)
 	}
 	for pattern := range known {
@@ -67,9 +70,11 @@ func (s *Server) describe() (list []openapi.Operation, missing []string) {
 
 // everywhere is what every route can answer.
 func everywhere(tag string) []openapi.Answer {
-	return append(problems(http.StatusInternalServerError),
-		openapi.Answer{Status: http.StatusServiceUnavailable, Media: problemMedia(tag), Of: problemBody(tag), About: "The store does not answer, the daemon is stopping, or no answer was had in time.", Headers: []openapi.Header{{Name: "Retry-After", About: "When to try again, in seconds."}}})
+	return append(problems(http.StatusMisdirectedRequest, http.StatusInternalServerError),
+		openapi.Answer{Status: http.StatusServiceUnavailable, Media: problemMedia(tag), Of: problemBody(tag), About: "The store does not answer, the daemon is stopping, or no answer was had in time.", Headers: []openapi.Header{retryHeader}})
 }
+
+var retryHeader = openapi.Header{Name: "Retry-After", About: "When to try again, in seconds."}
 
 func problemMedia(tag string) string {
 	if tag == tagProm {

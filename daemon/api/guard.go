@@ -9,12 +9,15 @@ import (
 )
 
 // guarded turns away, before any route is looked for, what no client of ours
-// sends: a path that is not in its one form, and what a page of another site has
-// the browser send.
+// sends: a request for another host, a path that is not in its one form, and what a
+// page of another site has the browser send.
 func (s *Server) guarded(h http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case s.misdirected(r):
+			s.stats.Misdirected.Add(1)
+			s.problem(w, r, problemMisdirected)
 		case !canonical(r.URL.EscapedPath()):
 			s.problem(w, r, api.Problem{Status: http.StatusNotFound, Title: "Not found", Detail: "No route has empty or dotted parts, a NUL or a backslash in its path.", Fix: "Write the path as docs/api.md has it; a / in a name is %2F."})
 		case origins.Check(r) != nil:

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"os"
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/lane"
@@ -195,6 +196,9 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool)
 		s.problem(w, r, api.Problem{Status: http.StatusRequestEntityTooLarge, Title: "Body too large",
 			Detail: "The body is larger than ingest.max_body permits.", Field: "body", Rule: "ingest.max_body", Fix: "Send several smaller bodies."})
 		return nil, false
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.problem(w, r, problemSlow)
+		return nil, false
 	case err != nil:
 		s.problem(w, r, bad("body", "could not be read whole", "Send it again."))
 		return nil, false
@@ -207,7 +211,12 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool)
 // tags ("k:v,k:v"), rate and timestamp (Unix seconds).
 func (s *Server) postForm(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, s.maxForm.Load())
-	if err := r.ParseForm(); err != nil {
+	err := r.ParseForm()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.problem(w, r, problemSlow)
+		return
+	case err != nil:
 		s.problem(w, r, bad("body", "is no form of at most ingest.max_line bytes", "Send name=…&value=…&type=counter."))
 		return
 	}

@@ -16,11 +16,15 @@ import (
 var (
 	problemInternal = api.Problem{
 		Status: http.StatusInternalServerError, Title: "Internal fault",
-		Detail: "The daemon met a fault of its own; its log says which.",
+		Detail: "The daemon met a fault of its own; its log says which, by the X-Request-Id of this answer.",
 	}
 	problemStore = api.Problem{
 		Status: http.StatusServiceUnavailable, Title: "Store unavailable",
 		Detail: "The store does not answer. What is sent is kept in the log; reads come back with the store.", Fix: "Try again.",
+	}
+	problemSlow = api.Problem{
+		Status: http.StatusRequestTimeout, Title: "Too slow", Detail: "The body did not come in time; nothing of it was taken.",
+		Field: "body", Rule: "ingest.line_timeout, and ingest.min_rate beyond it", Fix: "Send it again, or several smaller ones.",
 	}
 	problemStopping = api.Problem{
 		Status: http.StatusServiceUnavailable, Title: "Stopping", Detail: "The daemon is stopping.", Fix: "Try again in a moment.",
@@ -60,7 +64,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, lane.ErrUnsettled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		s.problem(w, r, api.Problem{Status: http.StatusServiceUnavailable, Title: "Not in time", Detail: "No answer was had in time.", Fix: "Try again."})
 	default:
-		s.opts.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		s.opts.Logger.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err, "request_id", w.Header().Get(requestIDHeader))
 		s.problem(w, r, problemInternal)
 	}
 }

@@ -246,6 +246,8 @@ func form(pairs ...string) string {
 // record runs a handler without a network.
 func record(h http.Handler, method, target string) reply {
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(method, target, nil))
+	r := httptest.NewRequest(method, target, nil)
+	r.Host = "localhost"
+	h.ServeHTTP(w, r)
 	return reply{w.Code, w.Header(), w.Body.String()}
 }

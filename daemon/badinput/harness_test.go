@@ -26,6 +26,7 @@ import (
 	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/protocol/api"
 	"example.com/nexusctl/protocol/client"
+	"example.com/nexusctl/slo"
 )
 
 func TestMain(m *testing.M) {
@@ -45,6 +46,18 @@ type system struct {
 // start brings a daemon up; settings are keys and values in turn.
 func start(t *testing.T, settings ...string) *system {
 	t.Helper()
+	return startAt(t, time.Now, settings...)
+}
+
+// startAt brings one up that tells the time by now.
+func startAt(t *testing.T, now func() time.Time, settings ...string) *system {
+	t.Helper()
+	return startWith(t, now, nil, settings...)
+}
+
+// startWith brings one up that has objectives, too.
+func startWith(t *testing.T, now func() time.Time, objectives []slo.Definition, settings ...string) *system {
+	t.Helper()
 	dir := t.TempDir()
 	s := &system{t: t, dir: dir}
 	flags := map[string]string{
@@ -59,11 +72,12 @@ func start(t *testing.T, settings ...string) *system {
 	if err != nil {
 		t.Fatal(err)
 	}
+	resolved.Config.SLO = objectives
 	levels, err := logs.ParseLevels("error")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := daemon.Start(t.Context(), daemon.Options{Settings: resolved, Log: logs.New(io.Discard, true, levels), Version: "test"})
+	d, err := daemon.Start(t.Context(), daemon.Options{Settings: resolved, Log: logs.New(io.Discard, true, levels), Version: "test", Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

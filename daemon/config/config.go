@@ -10,9 +10,11 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"time"
@@ -45,6 +47,7 @@ type Server struct {
 	MaxConnections  int      `toml:"max_connections" live:"yes"`
 	MaxPerAddress   int      `toml:"max_per_address" live:"yes"` // 0: no limit of its own
 	ProxyFrom       string   `toml:"proxy_from"`                 // networks, separated by commas
+	Hosts           string   `toml:"hosts" live:"yes"`           // names, separated by commas
 	MemoryLimit     Size     `toml:"memory_limit" live:"yes"`    // 0: what the runtime or the container says
 	DiskReserve     Size     `toml:"disk_reserve" live:"yes"`    // 0: none
 }
@@ -66,6 +69,27 @@ func (s *Server) ProxyNetworks() (list []netip.Prefix, err error) {
 	}
 	return list, nil
 }
+
+// HostNames returns the names under which HTTP may be asked beside localhost and
+// addresses, in lower case: those of hosts, and the one that is listened on.
+func (s *Server) HostNames() (list []string, err error) {
+	if host, _, err := net.SplitHostPort(s.Listen); err == nil && host != "" {
+		list = append(list, strings.ToLower(host))
+	}
+	for _, text := range strings.Split(s.Hosts, ",") {
+		name := strings.ToLower(strings.TrimSpace(text))
+		if name == "" {
+			continue
+		}
+		if name != "*" && (!hostName.MatchString(name) || len(name) > 253) {
+			return nil, fmt.Errorf("%q is no name of a host: write nexus.example.com without a port, .example.com for every name that ends so, or * for any", text)
+		}
+		list = append(list, name)
+	}
+	return list, nil
+}
+
+var hostName = regexp.MustCompile(`^\.?[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
 
 // Ingest is what is taken, and through which further doors.
 type Ingest struct {
@@ -141,6 +165,9 @@ type Query struct {
 	MaxSamples int      `toml:"max_samples"`
 	MaxLength  Size     `toml:"max_length"`
 	MaxDepth   int      `toml:"max_depth"`
+
+	Concurrency int `toml:"concurrency"` // 0: by the processors
+	MaxWaiting  int `toml:"max_waiting"`
 }
 
 // Log is what the daemon says.
@@ -180,7 +207,7 @@ func Default() Config {
 			SQLSeries: 1000,
 		},
 		Query: Query{
-			Timeout: Duration(30 * time.Second), MaxSeries: 100_000, MaxSamples: 50_000_000, MaxLength: 16 << 10, MaxDepth: 100,
+			Timeout: Duration(30 * time.Second), MaxSeries: 100_000, MaxSamples: 50_000_000, MaxLength: 16 << 10, MaxDepth: 100, MaxWaiting: 256,
 		},
 		Log:     Log{Level: "info", Format: "auto"},
 		Tracing: Tracing{Protocol: "grpc", Sample: 0.01},
@@ -193,6 +220,15 @@ func (c *Config) Lanes() int {
 		return c.Ingest.Lanes
 	}
 	return runtime.GOMAXPROCS(0)
+}
+
+// Questions returns the number of questions that are worked on at once. Each takes
+// one processor at most: more at once would end no sooner, and take the lanes' time.
+func (c *Config) Questions() int {
+	if c.Query.Concurrency > 0 {
+		return c.Query.Concurrency
+	}
+	return max(2, runtime.GOMAXPROCS(0))
 }
 
 func defaultDataDir() string {

@@ -162,7 +162,7 @@ func TestAliases(t *testing.T) {
 func TestEveryKeyHasAVariable(t *testing.T) {
 	values := map[string]string{
 		"server.listen": "127.0.0.1:1", "server.data_dir": "/x", "server.shutdown_timeout": "7s", "server.max_connections": "7",
-		"server.max_per_address": "7", "server.proxy_from": "10.0.0.0/8", "server.memory_limit": "7GiB", "server.disk_reserve": "7GiB", "ingest.max_name_series": "7", "ingest.max_tag_values": "7",
+		"server.max_per_address": "7", "server.proxy_from": "10.0.0.0/8", "server.hosts": "nexus.example", "server.memory_limit": "7GiB", "server.disk_reserve": "7GiB", "ingest.max_name_series": "7", "ingest.max_tag_values": "7",
 		"ingest.first_byte_timeout": "7s", "ingest.line_timeout": "7s", "ingest.min_rate": "7B", "ingest.max_skip": "7MiB", "ingest.keep_events": "7d",
 		"ingest.batching": "timed", "ingest.batch_units": "7", "ingest.batch_interval": "7ms", "ingest.batch_bytes": "7KiB",
 		"ingest.lanes": "7", "ingest.max_series": "7", "ingest.max_line": "777", "ingest.max_body": "7777", "ingest.receive_buffer": "7777", "ingest.past": "7s",
@@ -172,7 +172,7 @@ func TestEveryKeyHasAVariable(t *testing.T) {
 		"storage.url": "sqlite:x", "storage.password": "x", "storage.max_connections": "7", "storage.timeout": "7s", "storage.head_bytes": "7B",
 		"storage.retention_10s": "8d", "storage.retention_10s_histograms": "3d", "storage.retention_1m": "91d", "storage.retention_1h": "1100d",
 		"storage.sql_series": "7", "storage.sql_names": "http.*, queue.depth",
-		"query.timeout": "7s", "query.max_series": "7", "query.max_samples": "7", "query.max_length": "77B", "query.max_depth": "7",
+		"query.timeout": "7s", "query.max_series": "7", "query.max_samples": "7", "query.max_length": "77B", "query.max_depth": "7", "query.concurrency": "7", "query.max_waiting": "7",
 		"log.level": "debug", "log.format": "json",
 		"tracing.endpoint": "http://localhost:4317", "tracing.protocol": "http", "tracing.sample": "0.7",
 	}

@@ -100,6 +100,8 @@ func (s *Server) check(c *checks) {
 	c.between("server.disk_reserve", int64(s.DiskReserve), 0, 1<<50)
 	_, err := s.ProxyNetworks()
 	c.err("server.proxy_from", err)
+	_, err = s.HostNames()
+	c.err("server.hosts", err)
 }
 
 func (i *Ingest) check(c *checks) {
@@ -169,6 +171,8 @@ func (q *Query) check(c *checks) {
 	c.between("query.max_samples", int64(q.MaxSamples), 1, 1_000_000_000)
 	c.between("query.max_length", int64(q.MaxLength), 64, 1<<20)
 	c.between("query.max_depth", int64(q.MaxDepth), 1, 1000)
+	c.between("query.concurrency", int64(q.Concurrency), 0, 1024)
+	c.between("query.max_waiting", int64(q.MaxWaiting), 1, 64<<10)
 }
 
 func (l *Log) check(c *checks) {

@@ -21,7 +21,7 @@ import (
 func TestRealPrometheus(t *testing.T) {
 	binary, err := exec.LookPath("prometheus")
 	if err != nil {
-		t.Skip("there is no prometheus here")
+		t.Skip("prometheus is not installed (apt-get install prometheus)")
 	}
 	p := start(t, t.TempDir(), "sqlite:nexus.db")
 	addr := runPrometheus(t, binary, p.addr)
@@ -164,7 +164,7 @@ func firstDifference(want, got []string) string {
 func TestTelemetrygen(t *testing.T) {
 	binary, err := exec.LookPath("telemetrygen")
 	if err != nil {
-		t.Skip("there is no telemetrygen here")
+		t.Skip("telemetrygen is not installed (go install github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen@latest)")
 	}
 	p := start(t, t.TempDir(), "sqlite:nexus.db")
 	const each = 40

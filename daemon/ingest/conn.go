@@ -226,13 +226,16 @@ func (c *conn) decide(k *chunk, n int) (handed, done bool) {
 	c.speech = s
 	switch s {
 	case http, acked:
-		first := bytes.Clone(k.buf[:n])
+		first, began := bytes.Clone(k.buf[:n]), k.arrived
+		if c.line.bytes > 0 {
+			began = c.line.began
+		}
 		c.drop(k)
 		if c.deadline(time.Time{}) != nil {
 			return false, true
 		}
 		if s == http {
-			return c.server.handToHTTP(c, first), true
+			return c.server.handToHTTP(c, first, began), true
 		}
 		c.serveSession(first)
 		return false, true

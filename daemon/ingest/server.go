@@ -214,7 +214,7 @@ func (s *Server) finish(c net.Conn, o outcome) {
 // admit takes a connection in, or returns the counter of the limit that is
 // reached.
 func (s *Server) admit(c net.Conn) (turned *atomic.Uint64) {
-	from := addressOf(c.RemoteAddr())
+	from := networkOf(c.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if int64(len(s.open)) >= s.maxOpen.Load() {
@@ -250,7 +250,7 @@ func (s *Server) contain(c net.Conn, k **conn, begin func() error) (o outcome) {
 }
 
 func (s *Server) forget(c net.Conn) {
-	from := addressOf(c.RemoteAddr())
+	from := networkOf(c.RemoteAddr())
 	s.mu.Lock()
 	delete(s.open, c)
 	if s.from[from]--; s.from[from] <= 0 {
@@ -260,10 +260,17 @@ func (s *Server) forget(c net.Conn) {
 	s.stats.Active.Add(-1)
 }
 
-// handToHTTP passes a connection on, with the bytes already read. It returns
-// false where nobody takes HTTP any more.
-func (s *Server) handToHTTP(c *conn, first []byte) bool {
-	return s.http.give(&prefixed{Conn: c.net, first: first, peer: c.peer, onClose: func() { s.forget(c.net) }})
+// handToHTTP passes a connection on, with the bytes already read, the first
+// of which came at began. It returns false where nobody takes HTTP any more.
+func (s *Server) handToHTTP(c *conn, first []byte, began time.Time) bool {
+	patience := longestHead
+	if grace := time.Duration(s.patience.grace.Load()); grace > 0 {
+		patience = min(patience, grace)
+	}
+	return s.http.give(&prefixed{
+		Conn: c.net, first: first, peer: c.peer, head: began.Add(patience),
+		onClose: func() { s.forget(c.net) }, onSlow: func() { s.stats.Closed[SlowSender].Add(1) },
+	})
 }
 
 func (s *Server) draining() bool { return s.stop.Load() }

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"net"
+	"net/netip"
 
 	"example.com/nexusctl/daemon/admit"
 )
@@ -22,4 +23,15 @@ func sourceOf(listener string, peer net.Addr) admit.Source {
 		s.Address = a.String()
 	}
 	return s
+}
+
+// networkOf is what the limit of one address counts by: of IPv6 the network of 64
+// bits, all of which one client has. The zero address is a peer that has none.
+func networkOf(a net.Addr) netip.Addr {
+	from := addressOf(a)
+	if !from.Is6() {
+		return from
+	}
+	p, _ := from.WithZone("").Prefix(64) // of an IPv6 address there is one
+	return p.Addr()
 }

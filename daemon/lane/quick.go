@@ -6,6 +6,7 @@ import (
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/decimals"
 	"example.com/nexusctl/protocol/scan"
 )
 
@@ -16,7 +17,7 @@ type quick struct {
 	scanner  scan.Scanner
 	lines    [scan.GroupSize]scan.Line
 	found    [scan.GroupSize]admit.Alias
-	decimals protocol.Decimals
+	decimals decimals.Group
 	refs     [scan.GroupSize]uint32
 }
 

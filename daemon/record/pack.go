@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/decimals"
 	"example.com/nexusctl/protocol/scan"
 )
 
@@ -40,7 +41,7 @@ func (b *Batch) AddDecimal(ref uint32, d protocol.Decimal) {
 
 // AddDecimals is AddDecimal for len(refs) numbers of a group, from one on. All of
 // them are known; what is known has eight digits at most.
-func (b *Batch) AddDecimals(refs []uint32, d *protocol.Decimals, from int) {
+func (b *Batch) AddDecimals(refs []uint32, d *decimals.Group, from int) {
 	p := &b.packed
 	if p.n != len(b.Samples) || !scan.Wide {
 		b.addEach(refs, d, from)
@@ -61,7 +62,7 @@ func (b *Batch) AddDecimals(refs []uint32, d *protocol.Decimals, from int) {
 	}
 }
 
-func (b *Batch) addEach(refs []uint32, d *protocol.Decimals, from int) {
+func (b *Batch) addEach(refs []uint32, d *decimals.Group, from int) {
 	for i, ref := range refs {
 		b.AddDecimal(ref, protocol.Decimal{Mantissa: int64(d.Mantissa[from+i]), Scale: uint8(d.Scale[from+i])})
 	}

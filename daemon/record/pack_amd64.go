@@ -1,6 +1,6 @@
 package record
 
-import "example.com/nexusctl/protocol"
+import "example.com/nexusctl/protocol/decimals"
 
 // packDecimals packs numbers of a group, from one on, with their references, as
 // putDecimal does each, and makes samples of them. It stops before eight of which
@@ -9,4 +9,4 @@ import "example.com/nexusctl/protocol"
 // eight more; what it writes there behind the last one is of no meaning.
 //
 //go:noescape
-func packDecimals(dst []byte, samples []Sample, refs []uint32, d *protocol.Decimals, from int) (size, n int)
+func packDecimals(dst []byte, samples []Sample, refs []uint32, d *decimals.Group, from int) (size, n int)

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// Where fields stand in protocol.Decimals.
+// Where fields stand in decimals.Group.
 #define MANTISSA 0
 #define SCALE    1024
 #define VALUE    2048
@@ -52,7 +52,7 @@ GLOBL turns<>(SB), RODATA|NOPTR, $128
 	MOVQ AX, (DI);              \
 	ADDQ words-64+8*i(SP), DI
 
-// func packDecimals(dst []byte, samples []Sample, refs []uint32, d *protocol.Decimals, from int) (size, n int)
+// func packDecimals(dst []byte, samples []Sample, refs []uint32, d *decimals.Group, from int) (size, n int)
 TEXT ·packDecimals(SB), NOSPLIT, $128-104
 	MOVQ dst_base+0(FP), DI
 	MOVQ samples_base+24(FP), R9

@@ -2,6 +2,6 @@
 
 package record
 
-import "example.com/nexusctl/protocol"
+import "example.com/nexusctl/protocol/decimals"
 
-func packDecimals([]byte, []Sample, []uint32, *protocol.Decimals, int) (size, n int) { return 0, 0 }
+func packDecimals([]byte, []Sample, []uint32, *decimals.Group, int) (size, n int) { return 0, 0 }

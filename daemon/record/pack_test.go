@@ -8,10 +8,11 @@ import (
 	"testing"
 
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/decimals"
 	"example.com/nexusctl/protocol/scan"
 )
 
-func decimals() (list []protocol.Decimal) {
+func numbers() (list []protocol.Decimal) {
 	random := rand.New(rand.NewPCG(1, 2))
 	list = []protocol.Decimal{{Mantissa: 0}, {Mantissa: 1}, {Mantissa: -1}, {Mantissa: 15, Scale: 1}, {Mantissa: 1, Scale: 6}}
 	for range 20_000 {
@@ -32,7 +33,7 @@ func decimals() (list []protocol.Decimal) {
 func TestPackedIsEncoded(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	var b Batch
-	for i, d := range decimals() {
+	for i, d := range numbers() {
 		ref := random.Uint32N(1 << random.IntN(32))
 		if i%5 == 0 {
 			b.Add(ref, float64(i)/7)
@@ -52,9 +53,9 @@ func TestPackedIsEncoded(t *testing.T) {
 // numbers, from any place of a group, with references of every size.
 func TestPackedGroups(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
-	list := decimals()
+	list := numbers()
 	for range 3000 {
-		var d protocol.Decimals
+		var d decimals.Group
 		var refs [scan.GroupSize]uint32
 		bits := random.IntN(32)
 		for i := range refs {
@@ -92,7 +93,7 @@ func TestPackedIsVoid(t *testing.T) {
 		b.AddDecimal(i, protocol.Decimal{Mantissa: int64(i)})
 	}
 	b.Samples = b.Samples[:3]
-	b.AddDecimals(nil, new(protocol.Decimals), 0)
+	b.AddDecimals(nil, new(decimals.Group), 0)
 	b.AddDecimal(9, protocol.Decimal{Mantissa: 9})
 	b.Add(10, 0.1)
 	if got, want := AppendBatch(nil, &b), AppendBatch(nil, &Batch{Samples: b.Samples}); !bytes.Equal(got, want) || len(b.Samples) != 5 {
@@ -121,8 +122,8 @@ func TestPutShort(t *testing.T) {
 }
 
 func BenchmarkAddDecimals(bench *testing.B) {
-	list := decimals()[5:]
-	var d protocol.Decimals
+	list := numbers()[5:]
+	var d decimals.Group
 	var refs [scan.GroupSize]uint32
 	for i := range refs {
 		one := list[i]
@@ -140,7 +141,7 @@ func BenchmarkAddDecimals(bench *testing.B) {
 }
 
 func BenchmarkAddDecimal(bench *testing.B) {
-	list := decimals()[:4096]
+	list := numbers()[:4096]
 	var b Batch
 	bench.ReportAllocs()
 	for i := range bench.N {

@@ -7,6 +7,7 @@ import (
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/decimals"
 	"example.com/nexusctl/protocol/scan"
 )
 
@@ -44,7 +45,7 @@ type walk struct {
 	buffer   []byte
 	lines    [scan.GroupSize]scan.Line
 	found    [scan.GroupSize]admit.Alias
-	decimals protocol.Decimals
+	decimals decimals.Group
 	taken    int // whose spelling and number were known
 	sum      uint64
 }

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// Where fields stand in Decimals.
+// Where fields stand in Group.
 #define MANTISSA 0
 #define SCALE    1024
 #define VALUE    2048
@@ -27,7 +27,7 @@ GLOBL powers<>(SB), RODATA|NOPTR, $64
 	MOVQ x, AX;         \
 	VPBROADCASTQ AX, z
 
-// func readDecimals(d *Decimals, buf []byte, lines *[128]scan.Line, n int)
+// func readDecimals(d *Group, buf []byte, lines *[128]scan.Line, n int)
 //
 // In each of eight lanes: the characters stand in the upper bytes, the last one
 // uppermost; what was before them becomes zeros.

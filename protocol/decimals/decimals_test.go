@@ -1,4 +1,4 @@
-package protocol
+package decimals
 
 import (
 	"fmt"
@@ -32,7 +32,7 @@ func drawNumber(r *rand.Rand) string {
 // sameDecimals holds Read to readEach.
 func sameDecimals(t *testing.T, b []byte, lines *[scan.GroupSize]scan.Line, n int) (known int) {
 	t.Helper()
-	var got, want Decimals
+	var got, want Group
 	got.Read(b, lines, n)
 	want.readEach(b, lines, n)
 	for i := range n {
@@ -111,8 +111,8 @@ func BenchmarkDecimals(b *testing.B) {
 	var lines [scan.GroupSize]scan.Line
 	s.Begin(text)
 	n := s.Next(lines[:])
-	var d Decimals
-	for name, read := range map[string]func(*Decimals, []byte, *[scan.GroupSize]scan.Line, int){"one": (*Decimals).readEach, "group": (*Decimals).Read} {
+	var d Group
+	for name, read := range map[string]func(*Group, []byte, *[scan.GroupSize]scan.Line, int){"one": (*Group).readEach, "group": (*Group).Read} {
 		b.Run(name, func(b *testing.B) {
 			for i := 0; i < b.N; i += n {
 				read(&d, text, &lines, n)

@@ -1,0 +1,22 @@
+package daemon
+
+import (
+	"sync/atomic"
+
+	"example.com/nexusctl/daemon/telemetry"
+)
+
+// questions names what the questions that take turns do.
+func (d *Daemon) questions() []telemetry.Measure {
+	s := d.turns.Stats()
+	list := []telemetry.Measure{
+		telemetry.Gauge("nexus_query_running", "Questions that are worked on now.", func() float64 { return float64(s.Running.Load()) }),
+		telemetry.Gauge("nexus_query_waiting", "Questions that wait for their turn.", func() float64 { return float64(s.Waiting.Load()) }),
+		telemetry.Gauge("nexus_query_answer_bytes", "Bytes of answers on their way to clients.", func() float64 { return float64(s.Held.Load()) }),
+		telemetry.Counter("nexus_query_waited_total", "Questions that had to wait for their turn.", count(&s.Waited)),
+	}
+	for reason, n := range map[string]*atomic.Uint64{"address": &s.Crowded, "full": &s.Full, "timeout": &s.Late, "client_gone": &s.Left} {
+		list = append(list, telemetry.Counter("nexus_query_refused_total", "Questions that did not get a turn, by reason.", count(n), telemetry.Label{Name: "reason", Value: reason}))
+	}
+	return list
+}
