@@ -4,5 +4,5 @@ package loadgen
 
 import "time"
 
-// sleep waits.
-func sleep(d time.Duration) { time.Sleep(d) }
+// Sleep waits.
+func Sleep(d time.Duration) { time.Sleep(d) }

@@ -187,7 +187,7 @@ func (r *run) pace() {
 		r.publish(published, due)
 		published = due
 		next := min(max(p.At(due+r.deal.block-1), now+tick/2), p.Length(), now+patience)
-		sleep(next - r.elapsed())
+		Sleep(next - r.elapsed())
 	}
 	r.due.Store(p.Total())
 	r.over.Store(true)

@@ -44,7 +44,7 @@ Examples:
 			Action:      func(c *cli.Context) error { return runBench(c, b.name) },
 		})
 	}
-	c.Subcommands = append(c.Subcommands, benchBatchingCommand(), benchStorageCommand(), benchSinkCommand())
+	c.Subcommands = append(c.Subcommands, benchBatchingCommand(), benchStorageCommand(), benchAPICommand(), benchSinkCommand())
 	return c
 }
 
@@ -112,8 +112,11 @@ func showBench(c *cli.Context, format string, report, old bench.Report) error {
 		}
 	}
 	show := benchTable
-	if c.Command.Name == "batching" {
+	switch c.Command.Name {
+	case "batching":
 		show = batchingTable
+	case "api":
+		show = apiTable
 	}
 	return emit(c.App.Writer, format, report, show(report))
 }

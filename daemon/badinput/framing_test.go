@@ -101,17 +101,13 @@ func silent(t *testing.T) {
 	defer aside.Close()
 	write(t, aside, "aside.f02:1|c\n")
 	s2 := verdict{accepted: 2}
-	told := 0
 	for _, c := range conns {
-		if strings.Contains(closed(t, c), "silent") {
-			told++
+		if text := closed(t, c); text != "" { // a browser would take it for its next answer
+			t.Errorf("a silent one was told %q", text)
 		}
 	}
-	if told == 0 || told > 30 {
-		t.Errorf("%d were told why", told)
-	}
 	s.comes(t, before, s2)
-	if n := s.counter(t, `nexus_connections_closed_total{reason="silent"}`); n < float64(told) {
+	if n := s.counter(t, `nexus_connections_closed_total{reason="silent"}`); n < 1 || n > 30 {
 		t.Errorf("%v silent ones are counted", n)
 	}
 	if n := s.counter(t, "nexus_connections_crowded_total"); n < 30 {

@@ -18,6 +18,7 @@ type Chart struct {
 	Lines      []Line
 	Start, End int64 // Unix seconds
 	Step       int64 // seconds
+	Narrow     bool  // stands beside another: drawn for half the width, or its text would shrink with it
 	Trouble    *trouble
 }
 
@@ -39,6 +40,14 @@ const (
 	chartLeft, chartBottom  = 56.0, 24.0
 	chartTop, chartRight    = 10.0, 8.0
 )
+
+// width is the drawing's: its text has one size whatever the place.
+func (c *Chart) width() float64 {
+	if c.Narrow {
+		return chartWidth / 2
+	}
+	return chartWidth
+}
 
 // ceiling returns a round number that is not below v, and the space between the
 // lines of a grid up to it.
@@ -97,13 +106,13 @@ func drawChart(c *Chart) template.HTML {
 		return chartTop + (top-v)/(top-bottom)*(chartHeight-chartTop-chartBottom)
 	}
 	x := func(at float64) float64 {
-		return chartLeft + (at-float64(c.Start))/math.Max(float64(c.End-c.Start), 1)*(chartWidth-chartLeft-chartRight)
+		return chartLeft + (at-float64(c.Start))/math.Max(float64(c.End-c.Start), 1)*(c.width()-chartLeft-chartRight)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="%s">`, chartWidth, chartHeight, esc(c.summary()))
+	fmt.Fprintf(&b, `<svg class="plot" viewBox="0 0 %g %g" role="img" aria-label="%s">`, c.width(), chartHeight, esc(c.summary()))
 	for v := bottom; v <= top+grid/2; v += grid {
 		fmt.Fprintf(&b, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text class="tick" x="%g" y="%.1f" text-anchor="end">%s</text>`,
-			chartLeft, chartWidth-chartRight, y(v), y(v), chartLeft-8, y(v)+4, esc(axisText(v, c.Unit)))
+			chartLeft, c.width()-chartRight, y(v), y(v), chartLeft-8, y(v)+4, esc(axisText(v, c.Unit)))
 	}
 	c.drawTimes(&b, x)
 	for i := range c.Lines {

@@ -56,7 +56,8 @@ type overviewPage struct {
 }
 
 func (c *Console) overview(r *http.Request) content {
-	p := overviewPage{Doc: c.ask(r, "/api/v1/overview", nil), Range: spanOf(r.URL.Query().Get("range")), Spans: spans, Charts: goldenCharts()}
+	p := overviewPage{Doc: c.ask(r, "/api/v1/overview", nil), Spans: spans, Charts: goldenCharts()}
+	p.Range = overviewSpan(r.URL.Query().Get("range"), p.Doc.Body)
 	for _, chart := range p.Charts {
 		chart.over(c.opts.Now().Unix(), p.Range)
 		if p.Doc.Trouble == nil {
@@ -64,6 +65,16 @@ func (c *Console) overview(r *http.Request) content {
 		}
 	}
 	return content{p.Doc.status(), "overview", "Overview", p}
+}
+
+// overviewSpan returns the span that was asked for. Where none was, a daemon that
+// has just started shows the shortest: over an hour its charts would be empty but
+// for their last pixels.
+func overviewSpan(key string, doc any) span {
+	if up, ok := at(doc, "server.uptime_s").(float64); key == "" && ok && int64(up) < spans[0].Seconds {
+		return spans[0]
+	}
+	return spanOf(key)
 }
 
 // over sets a chart's span up to now, on whole steps, so that two charts of one
@@ -88,8 +99,8 @@ func goldenCharts() map[string]*Chart {
 		}
 	}
 	return map[string]*Chart{
-		"http":    {ID: "http", Title: "Latency of HTTP requests", Unit: "millis", Lines: percentiles("nexus_http_duration")},
-		"ingest":  {ID: "ingest", Title: "Latency of ingest", Unit: "millis", Lines: percentiles("nexus_ingest_latency")},
+		"http":    {ID: "http", Title: "Latency of HTTP requests", Unit: "millis", Narrow: true, Lines: percentiles("nexus_http_duration")},
+		"ingest":  {ID: "ingest", Title: "Latency of ingest", Unit: "millis", Narrow: true, Lines: percentiles("nexus_ingest_latency")},
 		"traffic": {ID: "traffic", Title: "Metrics received a second", Unit: "count", Lines: []Line{{Label: "metrics a second", Expr: "sum(rate(nexus_ingest_units_total[$window]))", Class: "s1", Area: true}}},
 		"errors": {ID: "errors", Title: "Errors a second", Unit: "count", Lines: []Line{
 			{Label: "rejected", Expr: "sum(rate(nexus_ingest_rejected_total[$window]))", Class: "s2"},

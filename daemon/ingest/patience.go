@@ -193,9 +193,14 @@ func (c *conn) grown(same bool, bytes int, at time.Time) {
 	c.line.bytes = int64(bytes)
 }
 
-// close ends a connection that had not ended itself, and says why.
+// close ends a connection that had not ended itself, and says why. A silent one is
+// not told: browsers open connections ahead of need, and would take what is said for
+// the answer to the request that they send a moment later.
 func (c *conn) close(why Closing, text string) {
 	c.server.stats.Closed[why].Add(1)
+	if why == Silent {
+		return
+	}
 	c.answer("closed: " + why.String() + ": " + text + "\n")
 }
 

@@ -56,6 +56,7 @@ type Result struct {
 	LogBytesPerOp        float64          `json:"log_bytes_per_op,omitempty"`
 	LogFramesPerOp       float64          `json:"log_frames_per_op,omitempty"`
 	LatencyMS            *Latency         `json:"latency_ms,omitempty"`
+	BesideLines          float64          `json:"beside_lines_per_second,omitempty"` // that came in meanwhile
 	Sink                 *Beside          `json:"sink,omitempty"`
 	Verify               *loadgen.Verdict `json:"verify,omitempty"`
 }
@@ -145,6 +146,8 @@ type Ratio struct {
 	Name      string  `json:"name"`
 	PerSecond float64 `json:"per_second"`
 	CPU       float64 `json:"cpu_s_per_million"`
+	P95       float64 `json:"p95,omitempty"` // of requests
+	P99       float64 `json:"p99,omitempty"`
 }
 
 // Compare returns the ratios of the results that both have, now to old.
@@ -157,6 +160,9 @@ func Compare(old, now []Result) (ratios []Ratio) {
 		r := Ratio{Name: n.Name, PerSecond: n.PerSecond / old[i].PerSecond}
 		if old[i].CPUSPerMillion > 0 {
 			r.CPU = n.CPUSPerMillion / old[i].CPUSPerMillion
+		}
+		if o, l := old[i].LatencyMS, n.LatencyMS; o != nil && l != nil && o.P95 > 0 && o.P99 > 0 {
+			r.P95, r.P99 = l.P95/o.P95, l.P99/o.P99
 		}
 		ratios = append(ratios, r)
 	}

@@ -87,9 +87,9 @@ func TestMedian(t *testing.T) {
 }
 
 func TestCompare(t *testing.T) {
-	old := []Result{{Name: "a", PerSecond: 100, CPUSPerMillion: 2}, {Name: "gone", PerSecond: 1}}
-	now := []Result{{Name: "new", PerSecond: 1}, {Name: "a", PerSecond: 150, CPUSPerMillion: 1}}
-	if got := Compare(old, now); !slices.Equal(got, []Ratio{{"a", 1.5, 0.5}}) {
+	old := []Result{{Name: "a", PerSecond: 100, CPUSPerMillion: 2, LatencyMS: &Latency{P95: 1, P99: 2}}, {Name: "gone", PerSecond: 1}}
+	now := []Result{{Name: "new", PerSecond: 1}, {Name: "a", PerSecond: 150, CPUSPerMillion: 1, LatencyMS: &Latency{P95: 2, P99: 6}}}
+	if got := Compare(old, now); !slices.Equal(got, []Ratio{{Name: "a", PerSecond: 1.5, CPU: 0.5, P95: 2, P99: 3}}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -79,11 +79,14 @@ func (u *usage) bucket(rest string) error {
 	return err
 }
 
-// Latency is the time from a chunk's last byte to the tables, milliseconds, as
-// exact as the daemon's buckets are: within one it is taken to be even.
+// Latency is a time in milliseconds. Of lines it is from a chunk's last byte to the
+// tables, as exact as the daemon's buckets are: within one it is taken to be even. Of
+// requests it is from when one was due to its answer's last byte, and has P95 and Max.
 type Latency struct {
 	P50 float64 `json:"p50"`
+	P95 float64 `json:"p95,omitempty"`
 	P99 float64 `json:"p99"`
+	Max float64 `json:"max,omitempty"`
 }
 
 // latency returns what lies between two readings; nil where nothing does.

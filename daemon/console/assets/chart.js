@@ -46,7 +46,6 @@ export class Chart {
     this.said = document.createElement("p");
     this.said.className = "sr";
     this.said.setAttribute("aria-live", "polite");
-    place.tabIndex = 0;
     place.setAttribute("role", "group");
     place.addEventListener("pointermove", (e) => this.point(e));
     place.addEventListener("pointerleave", () => this.leave());
@@ -82,6 +81,7 @@ export class Chart {
     this.width = this.place.clientWidth;
     this.height = this.place.clientHeight;
     if (!this.asked) return; // what the server drew stands until there is an answer
+    this.place.tabIndex = this.empty ? -1 : 0; // nothing to read, nowhere to stop
     if (this.width < 50 || this.empty) {
       this.place.replaceChildren();
       return;

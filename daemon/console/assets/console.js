@@ -35,6 +35,7 @@ async function draw(figure, chart, elements, seconds, step) {
   if (lines.some((l) => l.split)) legend(figure, lines);
   chart.set(lines, from, to, step);
   figure.querySelector(".empty").hidden = !chart.empty;
+  figure.querySelector(".legend").hidden = chart.empty;
 }
 
 // legend names the lines that nobody knew before the answer.

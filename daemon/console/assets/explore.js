@@ -172,7 +172,7 @@ function options(select, list) {
 // Runner asks for the expression and shows what comes.
 class Runner {
   constructor() {
-    Object.assign(this, { span: null, asked: "", busy: null, off: new Set() });
+    Object.assign(this, { span: null, asked: "", search: location.search, busy: null, off: new Set() });
     this.place = $("result");
   }
 
@@ -192,10 +192,15 @@ class Runner {
     const q = new URLSearchParams({ expr, range: $("range").value });
     if ($("step").value) q.set("step", $("step").value);
     if (keep) history.pushState(null, "", "?" + q);
+    this.search = location.search;
     return this.run();
   }
 
+  // recall shows what the address says. A step to a place in the page, as by the
+  // skip link, leaves that as it is.
   recall() {
+    if (location.search === this.search) return;
+    this.search = location.search;
     const q = new URLSearchParams(location.search);
     $("expr").value = q.get("expr") ?? "";
     $("range").value = q.get("range") ?? "1h";
@@ -289,7 +294,7 @@ class Runner {
   row(s, line) {
     const name = h("code", {}, visible(s.label));
     const key = line ? h("button", { type: "button", class: "key", "aria-pressed": String(!this.off.has(s.label)), title: "Show or hide this line", onclick: (e) => this.toggle(s.label, e.currentTarget) }, h("i"), name) : name;
-    const row = h("tr", {}, h("th", { scope: "row", class: line?.class ?? "" }, key), ...Array.from({ length: 4 }, () => h("td", { class: "num" })));
+    const row = h("tr", {}, h("th", { scope: "row", class: line?.class ?? "" }, key), ...["Last", "Lowest", "Mean", "Highest"].map((label) => h("td", { class: "num", "data-label": label })));
     row.dataset.name = s.label;
     return row;
   }
