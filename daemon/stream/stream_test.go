@@ -47,9 +47,13 @@ func newRig(t *testing.T, clients int) *rig {
 	r := &rig{t: t, now: start * 1000, points: map[string][]block.Point{}}
 	r.hub = New(Options{
 		Source: r, Resolution: 10_000, Clients: clients, Logger: slog.New(slog.DiscardHandler),
-		Now:    func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return time.UnixMilli(r.now) },
-		Ledger: func(context.Context) (ledger.Statement, error) { r.mu.Lock(); defer r.mu.Unlock(); return r.ledger, r.away },
-		Ready:  func(context.Context) []api.Reason { return r.reasons },
+		Now: func() time.Time { r.mu.Lock(); defer r.mu.Unlock(); return time.UnixMilli(r.now) },
+		Ledger: func(context.Context) (ledger.Statement, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.ledger, r.away
+		},
+		Ready: func(context.Context) []api.Reason { return r.reasons },
 	})
 	return r
 }
