@@ -37,6 +37,7 @@ import (
 	"example.com/nexusctl/daemon/objective"
 	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/daemon/query"
+	"example.com/nexusctl/daemon/stream"
 	"example.com/nexusctl/daemon/telemetry"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
@@ -69,6 +70,7 @@ type Daemon struct {
 	loop       *flush.Loop
 	auditor    *ledger.Auditor
 	reader     *query.Reader
+	stream     *stream.Hub
 	engine     *query.Engine
 	doors      *ingest.Server
 	api        *api.Server
@@ -296,6 +298,7 @@ func (d *Daemon) openReads() error {
 		Timeout: time.Duration(d.config.Query.Timeout), MaxSamples: d.config.Query.MaxSamples,
 		MaxLength: int(d.config.Query.MaxLength), MaxDepth: d.config.Query.MaxDepth,
 	}, d.component("query"))
+	d.openStream()
 	d.openFollower()
 	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now).WithTiers(d.store, d.tiers).WithLead(d.elector.Lead, d.elector.Won())
 	d.openDeleter()
@@ -334,6 +337,7 @@ func (d *Daemon) runBackground() {
 	d.background.Go(func() { d.watchSettings(ctx) })
 	d.background.Go(func() { d.objectives.Run(ctx) })
 	d.background.Go(func() { d.live.Run(ctx) })
+	d.background.Go(func() { d.stream.Run(ctx) })
 	d.background.Go(func() { d.pressure.Run(ctx) })
 	d.background.Go(func() { pressure.KeepHeadroom(ctx) })
 	d.background.Go(func() {

@@ -94,6 +94,7 @@ func (d *Daemon) swap(next *config.Resolved) {
 	d.api.SetPatience(httpPatience(&c.Ingest))
 	d.api.SetLimits(int64(c.Ingest.MaxBody), int(c.Ingest.MaxLine))
 	d.reader.SetIdle(c.Aggregate.Idle.Milliseconds())
+	d.stream.SetClients(c.Server.StreamClients)
 	d.head.SetBudget(int64(c.Storage.HeadBytes))
 	d.live.SetBytes(int64(c.Aggregate.WindowBytes))
 	pressure.TellRuntime(d.pressureLimits().Memory)

@@ -23,6 +23,7 @@ func (d *Daemon) Stop(ctx context.Context) error {
 		d.logger.Info("stopping", "stage", name, "took", time.Since(began).Round(time.Millisecond))
 	}
 	stage("stop accepting", d.doors.CloseDoors)
+	d.stream.Close() // streams last until they are ended
 	stage("drain requests", func() error { return d.http.Shutdown(ctx) })
 	stage("drain connections", func() error { return d.doors.Drain(ctx) })
 	d.stopBeat() // its signals belong before the last mark

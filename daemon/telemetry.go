@@ -33,6 +33,7 @@ func (d *Daemon) telemetry() http.Handler {
 		telemetry.NewStages(d.window()),
 		telemetry.NewStages(d.squeeze()),
 		telemetry.NewStages(d.questions()),
+		telemetry.NewStages(d.told()),
 		d.requests, d.ingested,
 	)
 	return promhttp.HandlerFor(reg, promhttp.HandlerOpts{Registry: reg})

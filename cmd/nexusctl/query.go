@@ -22,15 +22,17 @@ func queryCommand() *cli.Command {
 		ArgsUsage: "EXPR",
 		Description: `A metric answers to its name as sent and to its PromQL name, in which characters
 outside [a-zA-Z0-9_:] are _ and counters end in _total. With --from or --to the
-expression is evaluated at every --step of the range.
+expression is evaluated at every --step of the range. On a terminal a range is a
+row a series, with its course as a sparkline; in a pipe, a row a value.
 
 Examples:
    nexusctl query metric.name
    nexusctl query 'sum by (env) (rate(http_requests_total[1m]))'
    nexusctl query 'histogram_quantile(0.95, request_time)' -o json
    nexusctl query queue.depth --from -1h --step 1m
+   nexusctl query 'rate(http_requests_total[1m])' --from -10m --watch
    nexusctl query queue.depth --from -24h --sql | psql nexus`,
-		Flags: append(sqlFlags(),
+		Flags: append(slices.Concat(sqlFlags(), sparkFlags(), watchFlags()),
 			serverFlag(), outputFlag(),
 			&cli.StringFlag{Name: "from", Usage: "start of a range: `TIME` as RFC 3339, Unix seconds, or back from now, such as -1h"},
 			&cli.StringFlag{Name: "to", Usage: "end of a range, `TIME`; default now"},
@@ -44,32 +46,44 @@ func promQuery(ctx context.Context, c *cli.Context, h *client.HTTP) (answer, err
 	if c.NArg() != 1 {
 		return answer{}, usage("query takes one expression; quote it where it holds spaces")
 	}
-	data, err := evaluate(ctx, c, h)
+	drawn, err := sparks(c)
+	if err != nil {
+		return answer{}, err
+	}
+	data, in, err := evaluate(ctx, c, h)
 	if err != nil {
 		return answer{}, err
 	}
 	for _, note := range data.Notes { // beside the answer, so that its formats stay as they are
 		_, _ = fmt.Fprintln(c.App.ErrWriter, "note:", printable(note))
 	}
+	if drawn && in != nil && data.ResultType == "matrix" && c.String("output") == "table" {
+		t, err := sparkTable(data, *in)
+		return answer{data: data, table: t}, err
+	}
 	t, err := resultTable(data)
 	return answer{data: data, table: t}, err
 }
 
-func evaluate(ctx context.Context, c *cli.Context, h *client.HTTP) (client.QueryData, error) {
+// evaluate asks for one moment, or for a range, which it returns.
+func evaluate(ctx context.Context, c *cli.Context, h *client.HTTP) (d client.QueryData, in *span, err error) {
 	expr := c.Args().First()
 	if !c.IsSet("from") && !c.IsSet("to") {
-		return h.Query(ctx, expr, time.Time{})
+		d, err = h.Query(ctx, expr, time.Time{})
+		return d, nil, err
 	}
 	now := time.Now()
 	to, err := parseTime(c.String("to"), now, now)
 	if err != nil {
-		return client.QueryData{}, usage("--to: %v", err)
+		return d, nil, usage("--to: %v", err)
 	}
 	from, err := parseTime(c.String("from"), now, to.Add(-time.Hour))
 	if err != nil {
-		return client.QueryData{}, usage("--from: %v", err)
+		return d, nil, usage("--from: %v", err)
 	}
-	return h.QueryRange(ctx, expr, from, to, c.Duration("step"))
+	step := c.Duration("step")
+	d, err = h.QueryRange(ctx, expr, from, to, step)
+	return d, &span{float64(from.UnixMilli()) / 1000, float64(to.UnixMilli()) / 1000, step.Seconds()}, err
 }
 
 // parseTime reads RFC 3339, Unix seconds, or a duration back from now.

@@ -22,7 +22,12 @@ func sqlFlags() []cli.Flag {
 
 // queryOrSQL asks a daemon, or prints what a person could ask the store.
 func queryOrSQL(c *cli.Context) error {
-	if !c.Bool("sql") {
+	switch {
+	case c.Bool("sql") && c.Bool("watch"):
+		return usage("--sql asks nobody: there is nothing to --watch")
+	case c.Bool("watch"):
+		return watchQuery(c)
+	case !c.Bool("sql"):
 		return asking(promQuery)(c)
 	}
 	if c.NArg() != 1 {

@@ -23,6 +23,7 @@ import (
 	"example.com/nexusctl/daemon/openapi"
 	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/daemon/query"
+	"example.com/nexusctl/daemon/stream"
 	"example.com/nexusctl/daemon/wal"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/api"
@@ -41,6 +42,8 @@ type Options struct {
 	Cardinality func(limit int) admit.Cardinality
 	// Durable waits until the log is durable up to a position.
 	Durable func(context.Context, wal.Position) error
+	// Stream tells clients what changes.
+	Stream *stream.Hub
 	// Overview answers for the whole daemon at one glance.
 	Overview func(context.Context) (api.Overview, error)
 	// Observe, where set, is told of every answered request: the pattern of
@@ -152,6 +155,7 @@ func (s *Server) routes() []route {
 		{"GET /api/v1/openapi.yaml", s.documentYAML},
 		{"GET /docs", s.docs},
 		{"GET /api/v1/events", s.listEvents},
+		{"GET /api/v1/stream", s.stream},
 		{"GET /api/v1/cardinality", s.cardinality},
 		{"GET /api/v1/slos", s.listSLOs},
 		{"GET /api/v1/slos/{name}", s.getSLO},

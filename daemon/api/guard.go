@@ -21,12 +21,16 @@ func (s *Server) guarded(h http.Handler) http.Handler {
 		case !canonical(r.URL.EscapedPath()):
 			s.problem(w, r, api.Problem{Status: http.StatusNotFound, Title: "Not found", Detail: "No route has empty or dotted parts, a NUL or a backslash in its path.", Fix: "Write the path as docs/api.md has it; a / in a name is %2F."})
 		case origins.Check(r) != nil:
-			s.problem(w, r, api.Problem{Status: http.StatusForbidden, Title: "Another site's page", Detail: "A page of another site had the browser send this.",
-				Field: "Origin", Rule: "is this server's own, where a browser sends", Fix: "Send it from a program, or from a page of this server."})
+			s.foreign(w, r)
 		default:
 			h.ServeHTTP(w, r)
 		}
 	})
+}
+
+func (s *Server) foreign(w http.ResponseWriter, r *http.Request) {
+	s.problem(w, r, api.Problem{Status: http.StatusForbidden, Title: "Another site's page", Detail: "A page of another site had the browser send this.",
+		Field: "Origin", Rule: "is this server's own, where a browser sends", Fix: "Send it from a program, or from a page of this server."})
 }
 
 // canonical reports a path with one reading: nothing that a router, a proxy or a

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/console"
+	"example.com/nexusctl/protocol/api"
 )
 
 // requestIDHeader carries the name of one request, the client's or ours.
@@ -33,8 +34,13 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return r.ResponseWriter.Write(b)
 }
 
-// Flush is for those who stream: what compresses asks for it by this method.
-func (r *recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
+// Flush sends what was written: who compresses answers looks for it.
+func (r *recorder) Flush() {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	_ = http.NewResponseController(r.ResponseWriter).Flush() // the next write says that the client is gone
+}
 
 // Unwrap lets http.ResponseController reach the connection.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
@@ -55,10 +61,11 @@ func (s *Server) observe(r *http.Request, rec *recorder, began time.Time) {
 		"remote", r.RemoteAddr, "request_id", rec.Header().Get(requestIDHeader))
 }
 
-// isProbe reports the routes that watch the daemon instead of using it.
+// isProbe reports the routes that watch the daemon instead of using it, and the
+// stream, which lasts as long as its client: no latency is in that.
 func isProbe(path string) bool {
 	switch path {
-	case "/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready":
+	case "/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready", api.StreamPath:
 		return true
 	}
 	return path == "/{$}" || strings.HasPrefix(path, console.Root)

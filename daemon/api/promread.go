@@ -236,12 +236,20 @@ func (s *Server) promFormat(w http.ResponseWriter, r *http.Request) {
 	s.promList(w, text, false, false, err)
 }
 
-// promExemplars answers that there are none: the daemon keeps no exemplars.
+// promExemplars answers that there are none: no door reads trace ids, so that the
+// daemon keeps no exemplars. What is asked is held to Prometheus's rules all the
+// same: Grafana shows a fault in an expression where it is.
 func (s *Server) promExemplars(w http.ResponseWriter, r *http.Request) {
-	if expr, ok := s.promExpr(w, r); ok {
-		_, err := s.opts.Engine.Format(expr)
-		s.promList(w, []any{}, false, false, err)
+	expr, ok := s.promExpr(w, r)
+	if !ok {
+		return
 	}
+	if _, p := s.promRanged(r); p != nil {
+		s.promFail(w, http.StatusBadRequest, "bad_data", p.Detail)
+		return
+	}
+	_, err := s.opts.Engine.Format(expr)
+	s.promList(w, []any{}, false, false, err)
 }
 
 // promBuild tells Grafana which Prometheus it may take the daemon for: that of

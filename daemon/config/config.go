@@ -46,6 +46,7 @@ type Server struct {
 	ShutdownTimeout Duration `toml:"shutdown_timeout" live:"yes"`
 	MaxConnections  int      `toml:"max_connections" live:"yes"`
 	MaxPerAddress   int      `toml:"max_per_address" live:"yes"` // 0: no limit of its own
+	StreamClients   int      `toml:"stream_clients" live:"yes"`  // 0: no streams
 	ProxyFrom       string   `toml:"proxy_from"`                 // networks, separated by commas
 	Hosts           string   `toml:"hosts" live:"yes"`           // names, separated by commas
 	MemoryLimit     Size     `toml:"memory_limit" live:"yes"`    // 0: what the runtime or the container says
@@ -190,7 +191,7 @@ func Default() Config {
 	return Config{
 		Server: Server{
 			Listen: "127.0.0.1:8080", DataDir: defaultDataDir(),
-			ShutdownTimeout: Duration(30 * time.Second), MaxConnections: 16_384,
+			ShutdownTimeout: Duration(30 * time.Second), MaxConnections: 16_384, StreamClients: 1000,
 		},
 		Ingest: Ingest{
 			MaxSeries: 2_000_000, MaxNameSeries: 1_000_000, MaxTagValues: 1_000_000, MaxLine: 64 << 10, MaxBody: 16 << 20, ReceiveBuffer: 128 << 10,

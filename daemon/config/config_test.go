@@ -162,7 +162,7 @@ func TestAliases(t *testing.T) {
 func TestEveryKeyHasAVariable(t *testing.T) {
 	values := map[string]string{
 		"server.listen": "127.0.0.1:1", "server.data_dir": "/x", "server.shutdown_timeout": "7s", "server.max_connections": "7",
-		"server.max_per_address": "7", "server.proxy_from": "10.0.0.0/8", "server.hosts": "nexus.example", "server.memory_limit": "7GiB", "server.disk_reserve": "7GiB", "ingest.max_name_series": "7", "ingest.max_tag_values": "7",
+		"server.max_per_address": "7", "server.stream_clients": "7", "server.proxy_from": "10.0.0.0/8", "server.hosts": "nexus.example", "server.memory_limit": "7GiB", "server.disk_reserve": "7GiB", "ingest.max_name_series": "7", "ingest.max_tag_values": "7",
 		"ingest.first_byte_timeout": "7s", "ingest.line_timeout": "7s", "ingest.min_rate": "7B", "ingest.max_skip": "7MiB", "ingest.keep_events": "7d",
 		"ingest.batching": "timed", "ingest.batch_units": "7", "ingest.batch_interval": "7ms", "ingest.batch_bytes": "7KiB",
 		"ingest.lanes": "7", "ingest.max_series": "7", "ingest.max_line": "777", "ingest.max_body": "7777", "ingest.receive_buffer": "7777", "ingest.past": "7s",

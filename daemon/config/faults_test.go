@@ -98,6 +98,7 @@ var bounds = []struct {
 	{"server.shutdown_timeout", []string{"1s", "1h"}, []string{"999ms", "61m"}},
 	{"server.max_connections", []string{"1", "1048576"}, []string{"0", "1048577", "-1"}},
 	{"server.max_per_address", []string{"0", "1048576"}, []string{"-1", "1048577"}},
+	{"server.stream_clients", []string{"0", "65536"}, []string{"-1", "65537"}},
 	{"server.proxy_from", []string{"10.0.0.0/8", "127.0.0.1, ::1", "fd00::/8,10.1.2.3"}, []string{"10.0.0.0/33", "proxy.example.com", "10.0.0.0/8;::1"}},
 	{"server.hosts", []string{"", "nexus.example.com", "a, .b.example, *", "A_b-1.x"}, []string{"nexus:8080", "http://nexus", "a b", "*.example.com", "a..b", "nexus."}},
 	{"ingest.lanes", []string{"0", "64"}, []string{"-1", "65"}},

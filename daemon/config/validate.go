@@ -96,6 +96,7 @@ func (s *Server) check(c *checks) {
 	c.within("server.shutdown_timeout", s.ShutdownTimeout, time.Second, time.Hour)
 	c.between("server.max_connections", int64(s.MaxConnections), 1, 1<<20)
 	c.between("server.max_per_address", int64(s.MaxPerAddress), 0, 1<<20)
+	c.between("server.stream_clients", int64(s.StreamClients), 0, 1<<16)
 	c.between("server.memory_limit", int64(s.MemoryLimit), 0, 1<<50)
 	c.between("server.disk_reserve", int64(s.DiskReserve), 0, 1<<50)
 	_, err := s.ProxyNetworks()

@@ -35,8 +35,8 @@ const (
 	MaxBusiest = 10_000
 	MaxWatched = 2_000
 
-	// maxWide is the most series of one question that are followed for it.
-	maxWide = 500
+	// MaxWide is the most series of one question that are followed for it.
+	MaxWide = 500
 	// watchFor is how long a question counts as looking, milliseconds.
 	watchFor = int64(5 * 60 * 1000)
 	// passTimeout bounds what one pass waits for the lanes.
@@ -275,7 +275,7 @@ func (w *Window) Watch(list []*admit.Series) {
 	if !w.on() || len(list) == 0 {
 		return
 	}
-	if len(list) > maxWide {
+	if len(list) > MaxWide {
 		w.refused.Add(1)
 		return
 	}

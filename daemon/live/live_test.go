@@ -194,12 +194,12 @@ func TestWatchRefuses(t *testing.T) {
 	for _, x := range b.many(MaxWatched + 1) {
 		list = append(list, x.Series)
 	}
-	b.window.Watch(list[:maxWide+1])
+	b.window.Watch(list[:MaxWide+1])
 	if s := b.window.Stats(); s.Watched != 0 || s.Refused != 1 {
 		t.Errorf("a question about very many: %+v", s)
 	}
-	for i := 0; i < MaxWatched; i += maxWide {
-		b.window.Watch(list[i : i+maxWide])
+	for i := 0; i < MaxWatched; i += MaxWide {
+		b.window.Watch(list[i : i+MaxWide])
 	}
 	b.window.Watch(list[MaxWatched:])
 	if s := b.window.Stats(); s.Watched != MaxWatched || s.Refused != 2 {

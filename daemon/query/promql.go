@@ -300,31 +300,6 @@ func matchName(ms []*labels.Matcher, shown string) bool {
 	return true
 }
 
-// storedMatchers select a metric in the store; the labels of a raw one are its
-// tags, so the store can compare them too.
-func storedMatchers(n storage.Name, ms []*labels.Matcher) ([]series.Matcher, error) {
-	name, err := series.NewMatcher(series.NameTag, series.Equal, n.Name)
-	if err != nil {
-		return nil, err
-	}
-	typ, err := series.NewMatcher(series.TypeTag, series.Equal, n.Type.String())
-	if err != nil {
-		return nil, err
-	}
-	list := []series.Matcher{name, typ}
-	for _, m := range ms {
-		if n.Type != protocol.Raw || m.Name == nameLabel || m.Type != labels.MatchEqual {
-			continue
-		}
-		one, err := series.NewMatcher(m.Name, series.Equal, m.Value)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, one)
-	}
-	return list, nil
-}
-
 func matchAll(ms []*labels.Matcher, l labels.Labels) bool {
 	for _, m := range ms {
 		if !m.Matches(l.Get(m.Name)) {

@@ -92,6 +92,9 @@ type Series struct {
 	// Spans tell how wide the points' buckets are, where they are not as wide
 	// as samples are gathered.
 	Spans []storage.Span
+	// Held is from when on each second is known by itself, Unix milliseconds, where
+	// Recent or Replay read the points.
+	Held int64
 
 	local *admit.Series
 	live  []live.Row // by the second, where that was asked for
