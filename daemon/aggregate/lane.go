@@ -88,7 +88,7 @@ func (l *Lane) Fold(pos uint64, b *record.Batch) {
 	t.deliver(b)
 }
 
-// foldGroup is how many samples are folded together: their slots are fetched from
+// foldGroup is how many samples are folded together: their cells are fetched from
 // memory at the same time, before the first of them is needed.
 const foldGroup = 64
 
@@ -104,9 +104,21 @@ func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 		g.n[w]++
 	}
 	t := l.table
-	t.foldCounters(samples, g.of(plainCounter))
-	t.foldGauges(samples, g.of(plainGauge), at, pos)
-	t.foldHistograms(samples, g.of(plainHistogram), l.opts.Schema)
+	sketches := cellsOf(&t.sketches, g.of(plainHistogram), &g.sketches)
+	counters := cellsOf(&t.counters, g.of(plainCounter), &g.counters)
+	gauges := cellsOf(&t.gauges, g.of(plainGauge), &g.gauges)
+	hists := t.histogramsOf(sketches, &g.hists, l.opts.Schema)
+	for k, p := range g.of(plainCounter) {
+		if c, v := counters[k], samples[p.sample].Value; !c.count(v) {
+			t.countOdd(c, v)
+		}
+	}
+	for k, p := range g.of(plainGauge) {
+		gauges[k].gauge(samples[p.sample].Value, at, pos)
+	}
+	for k, p := range g.of(plainHistogram) {
+		hists[k].Add(samples[p.sample].Value, 1)
+	}
 	t.values += uint64(len(samples) - g.n[special])
 	for _, p := range g.of(special) {
 		r := l.dict.at(samples[p.sample].Ref)
@@ -115,10 +127,15 @@ func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 	}
 }
 
-// group are samples sorted by their way.
+// group are samples sorted by their way, and where they are folded.
 type group struct {
 	sorted [ways][foldGroup]pick
 	n      [ways]int
+
+	counters [foldGroup]*counter
+	gauges   [foldGroup]*slot
+	sketches [foldGroup]*sketched
+	hists    [foldGroup]*histogram.Histogram
 }
 
 // pick is a sample and its reference's cell.
@@ -126,53 +143,24 @@ type pick struct{ cell, sample uint32 }
 
 func (g *group) of(w way) []pick { return g.sorted[w][:g.n[w]] }
 
-// The sum in touched keeps the reads of cells from being left out: they have the
-// processor fetch all of a group's at the same time.
-
-func (t *table) foldCounters(samples []record.Sample, picks []pick) {
-	var cells [foldGroup]*counter
+// cellsOf returns the cells of picks and has the processor fetch them, while it
+// looks for the next kind's.
+func cellsOf[T any](pages *paged[T], picks []pick, cells *[foldGroup]*T) []*T {
 	for k, p := range picks {
-		c := t.counters.at(p.cell)
-		cells[k%foldGroup] = c
-		t.touched += uint64(c.n)
+		cells[k%foldGroup] = pages.at(p.cell)
 	}
-	for k, p := range picks {
-		if c, v := cells[k%foldGroup], samples[p.sample].Value; !c.count(v) {
-			t.countOdd(c, v)
-		}
-	}
+	fetch(cells[:len(picks)])
+	return cells[:len(picks)]
 }
 
-func (t *table) foldGauges(samples []record.Sample, picks []pick, at int64, pos uint64) {
-	var cells [foldGroup]*slot
-	for k, p := range picks {
-		s := t.gauges.at(p.cell)
-		cells[k%foldGroup] = s
-		t.touched += s.n
-	}
-	for k, p := range picks {
-		cells[k%foldGroup].gauge(samples[p.sample].Value, at, pos)
-	}
-}
-
-func (t *table) foldHistograms(samples []record.Sample, picks []pick, schema int) {
-	var cells [foldGroup]*sketched
-	for k, p := range picks {
-		s := t.sketches.at(p.cell)
-		cells[k%foldGroup] = s
-		t.touched += s.n
-	}
-	var hists [foldGroup]*histogram.Histogram
-	for k := range picks {
-		s := cells[k%foldGroup]
+// histogramsOf does the same to the histograms of cells, and counts their samples.
+func (t *table) histogramsOf(cells []*sketched, hists *[foldGroup]*histogram.Histogram, schema int) []*histogram.Histogram {
+	for k, s := range cells {
 		s.n++
-		h := t.histogram(&s.place, schema)
-		hists[k%foldGroup] = h
-		t.touched += uint64(h.Schema())
+		hists[k%foldGroup] = t.histogram(&s.place, schema)
 	}
-	for k, p := range picks {
-		hists[k%foldGroup].Add(samples[p.sample].Value, 1)
-	}
+	fetch(hists[:len(cells)])
+	return hists[:len(cells)]
 }
 
 func (l *Lane) timed(pos uint64, at int64, s record.Timed) {

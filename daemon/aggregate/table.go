@@ -102,9 +102,8 @@ type table struct {
 	events     []Event
 	eventBytes int
 
-	values  uint64 // units folded, the pending term of the ledger
-	counts  ledger.Counts
-	touched uint64 // means nothing
+	values uint64 // units folded, the pending term of the ledger
+	counts ledger.Counts
 }
 
 // histograms are a table's histograms: counted ones, which spares each a pointer,

@@ -146,7 +146,7 @@ func slowReaders(t *testing.T) {
 	_, _, whole := ask(t, s, "GET", path, "")
 	closedBefore := s.counter(t, `nexus_connections_closed_total{reason="slow_reader"}`)
 	var conns []net.Conn
-	const readers = 40
+	const readers = 16
 	for range readers {
 		c := dial(t, s)
 		if err := c.SetReadBuffer(4 << 10); err != nil {

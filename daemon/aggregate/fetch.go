@@ -1,0 +1,11 @@
+package aggregate
+
+import "unsafe"
+
+// fetch has the processor read what pointers point to, all at the same time,
+// and waits for none.
+func fetch[T any](list []*T) {
+	if len(list) > 0 {
+		fetchAll(unsafe.Pointer(unsafe.SliceData(list)), len(list), unsafe.Sizeof(*list[0]))
+	}
+}
