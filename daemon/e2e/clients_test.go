@@ -16,7 +16,11 @@ import (
 func TestDatadogClient(t *testing.T) {
 	dir := t.TempDir()
 	datagram, stream := filepath.Join(dir, "dgram.sock"), filepath.Join(dir, "stream.sock")
-	p := start(t, t.TempDir(), "sqlite:nexus.db", "--set", "ingest.unixgram="+datagram, "--set", "ingest.unix="+stream)
+	p := start(t, t.TempDir(), "sqlite:nexus.db", "--set", "ingest.unixgram="+datagram, "--set", "ingest.unix="+stream, "--set", "aggregate.resolution=1m")
+	// What is sent has to lie in one bucket: sets and means are the last one's.
+	if left := time.Until(time.Now().Truncate(time.Minute).Add(time.Minute)); left < 15*time.Second {
+		time.Sleep(left)
+	}
 	quiet := []statsd.Option{statsd.WithoutTelemetry(), statsd.WithoutClientSideAggregation(), statsd.WithoutOriginDetection()}
 	open := map[string]func() (*statsd.Client, error){
 		"tcp": func() (*statsd.Client, error) {

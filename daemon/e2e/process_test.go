@@ -64,7 +64,13 @@ func startAt(t *testing.T, addr, dataDir, storage string, args ...string) *proce
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.cmd.Process.Kill(); _ = p.cmd.Wait() })
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		_ = p.cmd.Wait()
+		if t.Failed() {
+			t.Logf("the daemon's last words:\n%s", p.logs.tail(4<<10))
+		}
+	})
 	p.waitReady()
 	return p
 }
@@ -181,6 +187,12 @@ func freeAddr(t *testing.T) string {
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
+}
+
+// tail returns up to n bytes of the end.
+func (b *lockedBuffer) tail(n int) string {
+	s := b.String()
+	return s[max(0, len(s)-n):]
 }
 
 func (l *lockedBuffer) Write(p []byte) (int, error) {
