@@ -3,6 +3,7 @@ package dialect
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -215,6 +216,10 @@ func TestPostgresClasses(t *testing.T) {
 		{net.ErrClosed, Unavailable},
 		{syscall.ECONNREFUSED, Unavailable},
 		{sql.ErrConnDone, Unavailable},
+		{driver.ErrBadConn, Unavailable},
+		{sql.ErrTxDone, Unavailable},
+		{errors.New("conn busy"), Unavailable},
+		{pg("XX000", ""), Unavailable},
 		{errors.New("conn closed"), Unavailable},
 		{sql.ErrNoRows, Unknown},
 	} {

@@ -3,6 +3,7 @@ package dialect
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -107,6 +108,7 @@ var classes = map[string]Class{
 	"53": Unavailable, // out of connections, memory, disk
 	"57": Unavailable, // shut down, starting, crashed
 	"58": Unavailable, // the server's own I/O
+	"XX": Unavailable, // its own faults, as while it goes down
 	"25": Unavailable, // read-only: a standby, as after a failover
 	"40": Busy,        // serialization, deadlock
 	"55": Busy,        // lock not available
@@ -136,7 +138,8 @@ func classifyPostgres(err error) Class {
 	case errors.As(err, &connect), errors.As(err, &network),
 		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNREFUSED),
-		errors.Is(err, sql.ErrConnDone), strings.HasSuffix(err.Error(), "conn closed"):
+		errors.Is(err, sql.ErrConnDone), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrTxDone),
+		strings.HasSuffix(err.Error(), "conn closed"), strings.HasSuffix(err.Error(), "conn busy"):
 		return Unavailable
 	}
 	return Unknown
