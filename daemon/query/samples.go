@@ -31,7 +31,9 @@ func stale() float64 { return math.Float64frombits(staleBits) }
 
 // timeline turns points into samples: a pure function. A bucket's sample
 // stands at the bucket's end, that of the open bucket at now, or at the end of
-// what is asked for where a client's clock is behind. A series that starts, or
+// what is asked for where that is earlier by less than a step: a question about
+// now is answered a little later, or comes from a clock that is behind, and a
+// bucket that closed in between would be missing. A series that starts, or
 // comes back after more than idle, gets its old value one step before; one that
 // is silent goes on with its last value for idle, and then ends.
 //
@@ -54,7 +56,7 @@ func (t *timeline) end(p block.Point) int64 {
 			start, width = max(p.Time, block.Floor(p.LastAt, t.step)), t.step
 		}
 	}
-	if end := start + width; end <= t.now {
+	if end := start + width; end <= min(t.now, t.asked) || end <= t.now && t.now-t.asked >= t.step {
 		return end
 	}
 	return max(min(t.now, t.asked), start+1)

@@ -109,6 +109,28 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
+// TestTimelineAsked: a bucket that closed while a question about now was on its
+// way counts as it did a moment before, or a total would fall and rise again.
+func TestTimelineAsked(t *testing.T) {
+	counter := Series{Key: series.Key{Name: "c", Type: protocol.Counter}, Points: []block.Point{counted(0, 1, 0), counted(10, 3, 0)}}
+	for _, c := range []struct {
+		asked, now float64
+		want       string
+	}{
+		{asked: 19.998, now: 19.999, want: "0=0 10=1 19.998=4"},
+		{asked: 19.998, now: 20, want: "0=0 10=1 19.998=4"},
+		{asked: 19.998, now: 20.003, want: "0=0 10=1 19.998=4"},
+		{asked: 20, now: 20.003, want: "0=0 10=1 20=4"},
+		{asked: 13, now: 22.999, want: "0=0 10=1 13=4"}, // a clock that is behind
+		{asked: 13, now: 23, want: "0=0 10=1 20=4"},     // a question about the past
+	} {
+		line := timeline{step: 10_000, idle: 30_000, now: sec(c.now), asked: sec(c.asked)}
+		if got := drawn(counter.samples(false, line)); got != c.want {
+			t.Errorf("asked for %g at %g it is drawn as\n%s, want\n%s", c.asked, c.now, got, c.want)
+		}
+	}
+}
+
 // TestTimelineOfSketches: distributions and sets hold for their bucket alone.
 func TestTimelineOfSketches(t *testing.T) {
 	h := histogram.New(5)
