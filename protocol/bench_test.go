@@ -14,6 +14,7 @@ var benchLines = []struct{ name, line string }{
 	{"json", `{"name":"app.requests.count01","value":123.5,"type":"timer","tags":{"env":"prod","host":"web-01234"}}`},
 	{"json-plain", `{"name":"app.requests.count01","value":1234,"type":"counter"}`},
 	{"json-escapes", `{"name":"app.requests","value":1,"tags":{"path":"\/a\/b","q":"\"x\""}}`},
+	{"json-any", `{ "tags": ["env:prod", "path:\/a\/17"], "source": {"line": 17}, "type": "timer", "value": 17.5, "name": "app.request\u0073.17" }`},
 	{"rejected-number", "app.requests.count01:12x4|c"},
 }
 

@@ -123,10 +123,22 @@ var knownKeys = [...][]byte{
 	[]byte("timestamp"), []byte("timestamp_ms"), []byte("rate"),
 }
 
+// beginsKnown marks the letters, in either case, that a known key begins with. No
+// other character folds to one of them.
+var beginsKnown = func() (table [256]bool) {
+	for _, known := range knownKeys {
+		table[known[0]], table[known[0]-'a'+'A'] = true, true
+	}
+	return table
+}()
+
 // variantOf returns the field whose key this one is in another case, 0 for none.
 // Other readers would take the one for the other, so that two readers could see
 // two metrics.
 func variantOf(key []byte) (field uint) {
+	if len(key) == 0 || !beginsKnown[key[0]] {
+		return 0
+	}
 	for _, known := range knownKeys {
 		if bytes.EqualFold(key, known) {
 			field, _ = fieldOf(known)

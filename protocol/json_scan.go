@@ -1,6 +1,10 @@
 package protocol
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
 
 // scanner reads JSON strictly by its grammar, from left to right, once. Methods
 // that report ok return false where the text is broken and reading must end; the
@@ -139,6 +143,35 @@ var plainBytes = func() (table [256]bool) {
 	return table
 }()
 
+// plainRun returns where the plain bytes from i on end. Most strings are short:
+// eight at once pay from the second eight on.
+func plainRun(b []byte, i int) int {
+	for short := min(i+8, len(b)); i < short; i++ {
+		if !plainBytes[b[i]] {
+			return i
+		}
+	}
+	for ; i+8 <= len(b); i += 8 {
+		if other := otherBytes(binary.LittleEndian.Uint64(b[i:])); other != 0 {
+			return i + bits.TrailingZeros64(other)/8
+		}
+	}
+	for i < len(b) && plainBytes[b[i]] {
+		i++
+	}
+	return i
+}
+
+// otherBytes marks, of eight bytes, those that are not plain, by their highest
+// bit; behind the first of them, others may be marked as well. A byte is
+// zero where taking 1 from it borrows; a borrow runs on to the left alone.
+func otherBytes(x uint64) uint64 {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	quote, slash, del := x^'"'*ones, x^'\\'*ones, x^0x7f*ones
+	low := (x - 0x20*ones) &^ x
+	return (x | low | (quote-ones)&^quote | (slash-ones)&^slash | (del-ones)&^del) & high
+}
+
 // str reads a string, which need not be one: a view into the text, or into
 // scratch where it had escapes.
 func (s *scanner) str() (v []byte, ok bool) {
@@ -146,48 +179,48 @@ func (s *scanner) str() (v []byte, ok bool) {
 		return nil, s.unexpected()
 	}
 	from := s.i + 1
-	i := from
-	for i < len(s.b) && plainBytes[s.b[i]] {
-		i++
-	}
+	i := plainRun(s.b, from)
 	if i < len(s.b) && s.b[i] == '"' {
 		s.i = i + 1
 		return s.b[from:i], true
 	}
-	return s.decode(from)
+	return s.decode(from, i)
 }
 
-// decode reads a string from its first byte on, rune by rune, into scratch.
-// Faulty characters are noted and kept, so that the string's length can be judged
-// before they are.
-func (s *scanner) decode(from int) (v []byte, ok bool) {
+// decode reads a string into scratch: what is plain up to i as it is, the rest
+// rune by rune. Faulty characters are noted and kept, so that the string's length
+// can be judged before they are.
+func (s *scanner) decode(from, i int) (v []byte, ok bool) {
 	start := len(s.scratch)
-	s.i = from
-	for s.i < len(s.b) {
-		switch c := s.b[s.i]; c {
+	for {
+		s.scratch = append(s.scratch, s.b[from:i]...)
+		if s.i = i; i == len(s.b) {
+			return nil, s.unexpected()
+		}
+		switch c := s.b[i]; c {
 		case '"':
 			s.i++
 			return s.scratch[start:], true
 		case '\\':
-			r, size := unescape(s.b[s.i:])
+			r, size := unescape(s.b[i:])
 			if size == 0 {
 				return nil, s.unexpected()
 			}
 			if r < 0 {
-				s.noteChar(UTF8, s.i)
+				s.noteChar(UTF8, i)
 			} else if isControl(r) {
-				s.noteChar(ControlChar, s.i)
+				s.noteChar(ControlChar, i)
 			}
 			s.scratch = utf8.AppendRune(s.scratch, r)
-			s.i += size
+			from = i + size
 		default:
-			reason, size := judgeChar(s.b[s.i:])
-			s.noteChar(reason, s.i)
-			s.scratch = append(s.scratch, s.b[s.i:s.i+size]...)
-			s.i += size
+			reason, size := judgeChar(s.b[i:])
+			s.noteChar(reason, i)
+			s.scratch = append(s.scratch, s.b[i:i+size]...)
+			from = i + size
 		}
+		i = plainRun(s.b, from)
 	}
-	return nil, s.unexpected()
 }
 
 // unescape reads the escape that b begins with. size is 0 where it is none; r is
@@ -319,10 +352,8 @@ func (s *scanner) skipContainer(closing byte) (ok bool) {
 // nowhere are faults in it too, but what its escapes mean is not looked at.
 func (s *scanner) skipString() (ok bool) {
 	s.i++
-	for s.i < len(s.b) {
+	for s.i = plainRun(s.b, s.i); s.i < len(s.b); s.i = plainRun(s.b, s.i) {
 		switch c := s.b[s.i]; {
-		case plainBytes[c]:
-			s.i++
 		case c == '"':
 			s.i++
 			return true

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -304,4 +305,27 @@ func valuesOf(t *testing.T, m jsonMetric, kind Type) string {
 		t.Fatal(err)
 	}
 	return fmt.Sprint(numbers, member)
+}
+
+// TestPlainRun holds every byte at every place of a string against the table.
+func TestPlainRun(t *testing.T) {
+	for c := range 256 {
+		for at := range 40 {
+			b := bytes.Repeat([]byte("a"), 40)
+			b[at] = byte(c)
+			want := 40
+			if !plainBytes[c] {
+				want = at
+			}
+			for from := range at + 1 {
+				if got := plainRun(b, from); got != want {
+					t.Fatalf("with %#x at %d the run from %d ends at %d", c, at, from, got)
+				}
+			}
+			b[max(at-1, 0)] = '\\' // what is left of it counts first
+			if got, want := plainRun(b, 0), max(at-1, 0); got != want {
+				t.Fatalf("with a backslash before %#x at %d the run ends at %d", c, at, got)
+			}
+		}
+	}
 }
