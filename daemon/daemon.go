@@ -172,11 +172,7 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.runBackground()
-	if err := d.openDoors(); err != nil {
-		return err
-	}
-	d.openAdmin()
-	return nil
+	return d.openDoors()
 }
 
 // component returns the logger of one part of the daemon.

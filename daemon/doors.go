@@ -39,6 +39,7 @@ func (d *Daemon) openDoors() error {
 	}
 	d.http = d.httpServer()
 	d.startBeat()
+	d.openAdmin() // before who asks for readiness is answered: a ready daemon has it
 	l, err := listenTCP(c.Server.Listen, int(c.Ingest.ReceiveBuffer))
 	if err != nil {
 		return errors.Join(&ListenError{Key: "server.listen", Addr: c.Server.Listen, Err: err}, d.Stop(context.Background()))

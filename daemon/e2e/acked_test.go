@@ -46,6 +46,7 @@ func TestAckedKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills take seconds each")
 	}
+	t.Parallel()
 	eachStore(t, func(t *testing.T, storage string) {
 		const producers, lines = 4, 200
 		dir, addr := t.TempDir(), freeAddr(t)

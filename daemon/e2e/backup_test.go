@@ -101,6 +101,7 @@ func resend(t *testing.T, c net.Conn, in *bufio.Reader, body []byte, from, to ui
 // had at that moment, to the unit; what producers send again counts once, and
 // so their sums come to all that they ever sent.
 func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
 	for _, way := range [][2]string{{"sqlite", "sqlite"}, {"postgres", "postgres"}, {"sqlite", "postgres"}} {
 		t.Run(way[0]+" to "+way[1], func(t *testing.T) {
 			place := map[string]string{"sqlite": "sqlite:nexus.db"}
@@ -201,6 +202,7 @@ func TestRestoreUnderALog(t *testing.T) {
 // TestRestoreKilled kills restores at any moment. The store is the old one, or
 // the new one, and whole; the last restore, which nobody kills, succeeds.
 func TestRestoreKilled(t *testing.T) {
+	t.Parallel()
 	eachStore(t, func(t *testing.T, storage string) {
 		dir, file := t.TempDir(), filepath.Join(t.TempDir(), "nexus.nxb")
 		send := func(p *process, lines int) {

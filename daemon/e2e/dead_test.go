@@ -57,6 +57,7 @@ func TestDeadLetters(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills take seconds each")
 	}
+	t.Parallel()
 	dsn, dir, addr := pgtest.DSN(t), t.TempDir(), freeAddr(t)
 	long := []string{randomText(2000), randomText(2000), randomText(1900)}
 	p := startAt(t, addr, dir, dsn, swift...)

@@ -77,6 +77,7 @@ func TestKill(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills take seconds each")
 	}
+	t.Parallel()
 	eachStore(t, func(t *testing.T, storage string) {
 		const streams, rate = 4, 200_000
 		dir := t.TempDir()

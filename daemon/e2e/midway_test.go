@@ -65,6 +65,7 @@ func TestKilledInCompaction(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills take seconds each")
 	}
+	t.Parallel()
 	eachStore(t, func(t *testing.T, storage string) {
 		dir, addr := t.TempDir(), freeAddr(t)
 		driver, dsn := behind(dir, storage)
@@ -117,6 +118,7 @@ func TestKilledInRecovery(t *testing.T) {
 	if testing.Short() {
 		t.Skip("kills take seconds each")
 	}
+	t.Parallel()
 	s := pgtest.Own(t)
 	x := newProxy(t, s.Addr())
 	dir, addr, storage := t.TempDir(), freeAddr(t), s.DSN(x.addr())

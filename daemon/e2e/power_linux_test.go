@@ -25,6 +25,7 @@ func TestPowerCuts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("power cuts take seconds each")
 	}
+	t.Parallel()
 	eachStore(t, func(t *testing.T, storage string) {
 		m := newMachine(t, storage, seed(t))
 		m.start()
@@ -174,6 +175,7 @@ func TestPowerCutsAtFirstStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("power cuts take seconds each")
 	}
+	t.Parallel()
 	first := seed(t)
 	for i := range fromEnv(t, "NEXUS_FUSE_CUTS", 3) {
 		m := newMachine(t, "sqlite:nexus.db", first+i)

@@ -207,8 +207,9 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// eachStore runs a test on both databases.
+// eachStore runs a test on both databases, side by side: it returns before they
+// have ended.
 func eachStore(t *testing.T, test func(t *testing.T, storage string)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, "sqlite:nexus.db") })
-	t.Run("postgres", func(t *testing.T) { test(t, pgtest.DSN(t)) })
+	t.Run("sqlite", func(t *testing.T) { t.Parallel(); test(t, "sqlite:nexus.db") })
+	t.Run("postgres", func(t *testing.T) { t.Parallel(); test(t, pgtest.DSN(t)) })
 }

@@ -77,6 +77,7 @@ func (m *month) total() (all tally) {
 // the report to the generator's ledger, to the event; again after a restart,
 // and after every hour has been compacted.
 func TestSLOReportOfAMonth(t *testing.T) {
+	t.Parallel()
 	const zoneName = "Europe/Berlin"
 	zone, err := time.LoadLocation(zoneName)
 	if err != nil {

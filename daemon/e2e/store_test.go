@@ -57,6 +57,7 @@ func TestStoreStops(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a server starts and stops")
 	}
+	t.Parallel()
 	s := pgtest.Own(t)
 	dsn := s.DSN(s.Addr())
 	p := start(t, t.TempDir(), dsn, swift...)
@@ -87,6 +88,7 @@ func TestCommitsWithoutAnswer(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a server starts and stops")
 	}
+	t.Parallel()
 	s := pgtest.Own(t)
 	x := newProxy(t, s.Addr())
 	p := start(t, t.TempDir(), s.DSN(x.addr()), swift...)
@@ -112,6 +114,7 @@ func TestStoreAway(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a server starts and stops")
 	}
+	t.Parallel()
 	away, rate := 10*time.Second, 50_000
 	if soak := os.Getenv("NEXUS_SOAK"); soak != "" {
 		d, err := time.ParseDuration(soak)
@@ -165,6 +168,7 @@ func TestStoreFailsOver(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a server starts and stops")
 	}
+	t.Parallel()
 	s := pgtest.Own(t)
 	dsn := s.DSN(s.Addr())
 	p := start(t, t.TempDir(), dsn, swift...)
@@ -218,6 +222,7 @@ func TestSQLiteSetBack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a kill and three starts take seconds")
 	}
+	t.Parallel()
 	dir, addr := t.TempDir(), freeAddr(t)
 	p := startAt(t, addr, dir, "sqlite:nexus.db", swift...)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)

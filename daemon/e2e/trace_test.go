@@ -57,6 +57,7 @@ func startReceiver(t *testing.T) (*receiver, string) {
 // TestSpansArrive sends a request that names its trace, and lines; spans of
 // both, and of the flush, arrive at a receiver.
 func TestSpansArrive(t *testing.T) {
+	t.Parallel()
 	r, endpoint := startReceiver(t)
 	p := start(t, t.TempDir(), "sqlite:nexus.db", "--set", "tracing.endpoint="+endpoint, "--set", "tracing.sample=1", "--set", "aggregate.resolution=1s")
 	const id = "0af7651916cd43dd8448eb211c80319c"
