@@ -29,6 +29,7 @@ func runBenchApp(t *testing.T, args ...string) (stdout string, code int) {
 
 // TestBench: results are saved, read back and compared.
 func TestBench(t *testing.T) {
+	t.Parallel()
 	saved := filepath.Join(t.TempDir(), "old.json")
 	quick := []string{"parse", "--duration", "5ms", "--count", "1", "--dir", t.TempDir()}
 	out, code := runBenchApp(t, append(quick, "--save", saved, "-o", "json")...)
@@ -59,6 +60,7 @@ func measured(r bench.Report, names ...string) bool {
 
 // TestBenchIngest: a daemon is started, fed, verified, measured and stopped.
 func TestBenchIngest(t *testing.T) {
+	t.Parallel()
 	self, err := exec.LookPath("nexusctl")
 	if err != nil {
 		t.Fatal(err)

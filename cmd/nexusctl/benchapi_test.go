@@ -14,6 +14,7 @@ import (
 // TestBenchAPI: a daemon is started, asked idle and beside a load that is verified,
 // profiled and stopped.
 func TestBenchAPI(t *testing.T) {
+	t.Parallel()
 	self, err := exec.LookPath("nexusctl")
 	if err != nil {
 		t.Fatal(err)

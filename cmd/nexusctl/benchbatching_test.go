@@ -14,6 +14,7 @@ import (
 // TestBenchBatching: daemons run with the settings, and batches of one make a
 // frame of each line, where the default shares them.
 func TestBenchBatching(t *testing.T) {
+	t.Parallel()
 	self, err := exec.LookPath("nexusctl")
 	if err != nil {
 		t.Fatal(err)

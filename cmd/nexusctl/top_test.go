@@ -26,6 +26,7 @@ import (
 
 // TestBinary runs the program that users run, where users run it: on terminals.
 func TestBinary(t *testing.T) {
+	t.Parallel()
 	bin := build(t)
 	t.Run("no command writes escapes", func(t *testing.T) { noCommandWritesEscapes(t, bin) })
 	t.Run("top --once on a terminal", func(t *testing.T) { topOnceOnTerminal(t, bin) })
