@@ -109,3 +109,40 @@ func TestBreakerStops(t *testing.T) {
 		})
 	}
 }
+
+// TestUnknownFailure: one that passes is overcome and told, one that stays ends the
+// daemon after a while, and what the store says for good does so at once.
+func TestUnknownFailure(t *testing.T) {
+	odd := errors.New("unexpected message 'Z'")
+	for _, c := range []struct {
+		name   string
+		err    error
+		passes int // tries that fail, 0 for all
+		asked  int
+		want   error
+	}{
+		{"passing", odd, 4, 5, nil},
+		{"lasting", odd, 0, 11, odd},
+		{"final", storage.ErrSchemaOld, 0, 1, storage.ErrSchemaOld},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0
+				f, s, said := rig(t, func() error {
+					if tries++; c.passes > 0 && tries > c.passes {
+						return nil
+					}
+					return c.err
+				})
+				began := time.Now()
+				_, err := f.Flush(t.Context(), &aggregate.Generation{Number: 1, To: 7, Ordered: aggregate.NewOrdered()}, aggregate.NewState())
+				if !errors.Is(err, c.want) || s.asked != c.asked || time.Since(began) > time.Minute {
+					t.Errorf("%v after %d tries and %v", err, s.asked, time.Since(began))
+				}
+				if n := strings.Count(said.String(), "a way that is not known"); n != c.asked-1 {
+					t.Errorf("told %d times:\n%s", n, said)
+				}
+			})
+		})
+	}
+}

@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/block"
 )
 
 const (
@@ -25,14 +28,22 @@ func pauses() *backoff.ExponentialBackOff {
 	return p
 }
 
+// maxUnknown is how often in a row a failure that nobody foresaw is tried again,
+// half a minute in all. Drivers and servers that go down find ever new words for it;
+// a fault of ours stays one, and the log keeps what is not stored.
+const maxUnknown = 10
+
 // retry repeats op while the store is away, through the breaker. Every
 // operation may have been done though it failed: its answer may be what was
 // lost. It ends at once when ctx does.
 func (f *Flusher) retry(ctx context.Context, what string, op func() error) error {
-	wait := pauses()
+	wait, unknown := pauses(), 0
 	for {
 		err := f.breaker.do(op)
-		if !transient(err) {
+		if err != nil && !transient(err) {
+			unknown++
+		}
+		if err == nil || final(err) || unknown > maxUnknown || ctx.Err() != nil && !transient(err) {
 			f.stats.Away.Store(false)
 			if err != nil {
 				return fmt.Errorf("%s: %w", what, err)
@@ -43,12 +54,36 @@ func (f *Flusher) retry(ctx context.Context, what string, op func() error) error
 		if !kept(err) {
 			f.stats.Away.Store(true)
 			f.stats.Retries.Add(1)
-			f.log.Debug("the store did not take it", "operation", what, "error", err, "next_try_in", delay)
+			f.failed(what, err, unknown, delay)
 		}
 		if err := pause(ctx, delay); err != nil {
 			return fmt.Errorf("%s: %w (last: %w)", what, err, *f.breaker.last.Load())
 		}
 	}
+}
+
+func (f *Flusher) failed(what string, err error, unknown int, delay time.Duration) {
+	if transient(err) {
+		f.log.Debug("the store did not take it", "operation", what, "error", err, "next_try_in", delay)
+		return
+	}
+	f.log.Error("the store failed in a way that is not known; the daemon ends if it goes on", "operation", what, "error", err,
+		"try", unknown, "of", maxUnknown+1, "next_try_in", delay)
+}
+
+// final reports what the store says of what it holds, or of what it was given:
+// another try finds the same.
+func final(err error) bool {
+	var at *storage.PositionError
+	if errors.As(err, &at) {
+		return true
+	}
+	for _, one := range []error{storage.ErrRefused, storage.ErrRenamed, storage.ErrReplacing, storage.ErrSchemaOld, storage.ErrSchemaNew, block.ErrMalformed} {
+		if errors.Is(err, one) {
+			return true
+		}
+	}
+	return false
 }
 
 func pause(ctx context.Context, d time.Duration) error {
