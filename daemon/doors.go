@@ -101,11 +101,10 @@ func budgets(c *config.Ingest) admit.Budgets {
 	return admit.Budgets{Series: c.MaxSeries, NameSeries: c.MaxNameSeries, TagValues: c.MaxTagValues}
 }
 
-// listenTCP has the system ask silent peers whether they are there, so that one
-// which vanished is gone within two minutes. Connections take over what is said of
-// the receive buffer; 0 leaves it to the system.
+// listenTCP listens for connections that take over what is said of the receive
+// buffer; 0 leaves it to the system. Each gets its own keepalive from the doors.
 func listenTCP(addr string, receive int) (net.Listener, error) {
-	l := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 15 * time.Second, Count: 4}}
+	l := net.ListenConfig{KeepAlive: -1}
 	if receive > 0 {
 		l.Control = func(_, _ string, c syscall.RawConn) error { return receiveBuffer(c, receive) }
 	}

@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -19,7 +22,7 @@ import (
 var benchNames = []struct{ name, usage string }{
 	{"parse", "the parser alone: text, tags, JSON"},
 	{"aggregate", "the fold into the live tables, at 1,000 and 100,000 series"},
-	{"ingest", "a whole daemon over loopback, its ledger compared, beside a process that only reads"},
+	{"ingest", "a whole daemon over loopback, with and without the log, its ledger compared, beside a process that only reads"},
 	{"all", "all of these"},
 }
 
@@ -34,7 +37,8 @@ Examples:
    nexusctl bench parse
    nexusctl bench all -o json --save before.json
    nexusctl bench all --compare before.json
-   nexusctl bench ingest --duration 10s --dir /var/lib`,
+   nexusctl bench ingest --duration 10s --dir /var/lib
+   nexusctl bench ingest --large --only 1m`,
 	}
 	for _, b := range benchNames {
 		c.Subcommands = append(c.Subcommands, &cli.Command{
@@ -53,7 +57,8 @@ func benchFlags() []cli.Flag {
 		outputFlag(),
 		&cli.DurationFlag{Name: "duration", Usage: "of one run", Value: 2 * time.Second},
 		&cli.IntFlag{Name: "count", Usage: "runs of each, of which the median is shown", Value: 3},
-		&cli.BoolFlag{Name: "large", Usage: "aggregate at 1,000,000 series too"},
+		&cli.BoolFlag{Name: "large", Usage: "aggregate, and feed a daemon, at 1,000,000 series too"},
+		&cli.StringFlag{Name: "only", Usage: "measure what has a name that `PATTERN`, a regular expression, finds"},
 		&cli.StringFlag{Name: "compare", Usage: "show ratios to the results saved in `FILE`"},
 		&cli.StringFlag{Name: "save", Usage: "write the results to `FILE`, as JSON"},
 		&cli.StringFlag{Name: "dir", Usage: "the daemon's data and the disk measurement go into `DIR`", Value: os.TempDir()},
@@ -76,6 +81,9 @@ func runBench(c *cli.Context, name string) error {
 	}
 	stages, err := benchStages(c, name)
 	if err != nil {
+		return err
+	}
+	if stages, err = onlyStages(stages, c.String("only")); err != nil {
 		return err
 	}
 	ctx, stop := interruptible(c.Context)
@@ -121,6 +129,23 @@ func showBench(c *cli.Context, format string, report, old bench.Report) error {
 	return emit(c.App.Writer, format, report, show(report))
 }
 
+// onlyStages returns the stages whose names a pattern finds.
+func onlyStages(stages []bench.Stage, pattern string) ([]bench.Stage, error) {
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, usage("--only: %v", err)
+	}
+	names := make([]string, len(stages))
+	for i, s := range stages {
+		names[i] = s.Name
+	}
+	stages = slices.DeleteFunc(stages, func(s bench.Stage) bool { return !re.MatchString(s.Name) })
+	if len(stages) == 0 {
+		return nil, usage("--only: %q finds none of %s", pattern, strings.Join(names, ", "))
+	}
+	return stages, nil
+}
+
 func benchStages(c *cli.Context, name string) (stages []bench.Stage, err error) {
 	is := func(part string) bool { return name == part || name == "all" }
 	if is("parse") {
@@ -138,7 +163,7 @@ func benchStages(c *cli.Context, name string) (stages []bench.Stage, err error) 
 		if err != nil {
 			return nil, err
 		}
-		stages = append(stages, bench.Ingest(child)...)
+		stages = append(stages, bench.Ingest(child, c.Bool("large"))...)
 	}
 	if name == "batching" {
 		child, err := benchChild(c)

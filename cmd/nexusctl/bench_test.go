@@ -37,11 +37,14 @@ func TestBench(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil || code != exitOK || !measured(r, "parse/text", "parse/json-any", "parse/known-text", "parse/known-json") || r.Machine.Go == "" || r.Machine.SyncsPerS <= 0 {
 		t.Fatalf("exit code %d, %v: %s", code, err, out)
 	}
+	if out, code = runBenchApp(t, append(quick, "--only", "known-(text|json)$")...); code != exitOK || !strings.Contains(out, "known-json") || strings.Contains(out, "tags") || strings.Contains(out, "json-any") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
 	out, code = runBenchApp(t, append(quick, "--compare", saved)...)
 	if code != exitOK || !strings.Contains(out, "parse/json-any") || !strings.Contains(out, "RATE TO OLD") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	for _, bad := range [][]string{{"parse", "--compare", "missing.json"}, {"parse", "--count", "0"}, {"parse", "-o", "xml"}} {
+	for _, bad := range [][]string{{"parse", "--compare", "missing.json"}, {"parse", "--count", "0"}, {"parse", "-o", "xml"}, {"parse", "--only", "("}, {"parse", "--only", "ingest"}} {
 		if out, code := runBenchApp(t, bad...); code != exitUsage {
 			t.Errorf("%v: exit code %d: %s", bad, code, out)
 		}
@@ -68,7 +71,7 @@ func TestBenchIngest(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	dir := t.TempDir()
-	stages := bench.Ingest(bench.Child{Executable: self, Dir: dir})[:1]
+	stages := bench.Ingest(bench.Child{Executable: self, Dir: dir}, false)[:1]
 	results, err := bench.Measure(ctx, stages, 200*time.Millisecond, 1, nil)
 	if err != nil {
 		t.Fatal(err)

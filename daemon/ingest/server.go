@@ -183,6 +183,7 @@ func (s *Server) serveConn(c net.Conn, frames bool) {
 		_ = c.Close()
 		return
 	}
+	keepAlive(c)
 	s.stats.Accepted.Add(1)
 	s.stats.Active.Add(1)
 	s.wg.Go(func() {

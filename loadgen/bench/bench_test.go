@@ -122,7 +122,7 @@ func TestChildEnv(t *testing.T) {
 
 // TestDaemonThatEnds: a daemon that does not come up is reported with its words.
 func TestDaemonThatEnds(t *testing.T) {
-	_, err := Measure(t.Context(), Ingest(Child{Executable: "/bin/false", Dir: t.TempDir()})[:1], time.Millisecond, 1, nil)
+	_, err := Measure(t.Context(), Ingest(Child{Executable: "/bin/false", Dir: t.TempDir()}, false)[:1], time.Millisecond, 1, nil)
 	if err == nil {
 		t.Error("a daemon that ended was measured")
 	}

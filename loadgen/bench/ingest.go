@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"example.com/nexusctl/loadgen"
@@ -19,16 +20,34 @@ type Child struct {
 }
 
 // ingestConnections is how many connections the load comes over.
-const ingestConnections = 4
+const ingestConnections = 8
+
+// ingestShapes are what the daemon is fed with, by name.
+var ingestShapes = []struct {
+	name  string
+	shape loadgen.Shape
+}{
+	{"plain-1k", plain},
+	{"tags-100k", tagged},
+	{"json-1k", object},
+	{"tags-1m", uniform},
+}
 
 // Ingest measures the whole daemon: a process of its own on an empty data
 // directory, fed over loopback as fast as it reads, its ledger compared with
-// what was sent. Sender and daemon share the machine.
-func Ingest(c Child) []Stage {
-	return []Stage{
-		{"ingest/plain-1k", ingest(c, plain)},
-		{"ingest/tags-100k", ingest(c, tagged)},
+// what was sent. Sender and daemon share the machine. Each shape comes again to a
+// daemon that logs only what it acknowledges: what the log costs is the difference.
+// A million series, which take long to be stored, are large.
+func Ingest(c Child, large bool) (stages []Stage) {
+	unlogged := c
+	unlogged.settings = append(slices.Clone(c.settings), "wal.record=acked")
+	for _, s := range ingestShapes {
+		if s.shape.Series > 100_000 && !large {
+			continue
+		}
+		stages = append(stages, Stage{"ingest/" + s.name, ingest(c, s.shape)}, Stage{"ingest/" + s.name + "/unlogged", ingest(unlogged, s.shape)})
 	}
+	return stages
 }
 
 func ingest(c Child, shape loadgen.Shape) func(context.Context, time.Duration) (Result, error) {

@@ -12,8 +12,10 @@ import (
 
 // The shapes that figures are stated for.
 var (
-	plain  = loadgen.Shape{Prefix: "app.load", Series: 1000, Seed: 1}                          // 27 bytes a line
-	tagged = loadgen.Shape{Prefix: "app.requests", Series: 100_000, Tags: 3, Zipf: 1, Seed: 1} // 68 bytes
+	plain   = loadgen.Shape{Prefix: "app.load", Series: 1000, Seed: 1}                          // 27 bytes a line
+	tagged  = loadgen.Shape{Prefix: "app.requests", Series: 100_000, Tags: 3, Zipf: 1, Seed: 1} // 68 bytes
+	uniform = loadgen.Shape{Prefix: "app.requests", Series: 1_000_000, Tags: 3, Seed: 1}        // 70 bytes
+	object  = loadgen.Shape{Prefix: "app.load", Series: 1000, Format: loadgen.JSON, Seed: 1}    // 67 bytes
 )
 
 // parseLines is how many different lines a parser is given in turn: enough that
@@ -26,15 +28,15 @@ const parseLines = 4096
 func Parse() []Stage {
 	fixed := tagged
 	fixed.Format = loadgen.JSON
-	text, tags, object := func() [][]byte { return rendered(plain) }, func() [][]byte { return rendered(tagged) }, func() [][]byte { return rendered(fixed) }
+	text, tags, objects := func() [][]byte { return rendered(plain) }, func() [][]byte { return rendered(tagged) }, func() [][]byte { return rendered(fixed) }
 	return []Stage{
 		{"parse/text", parse(text)},
 		{"parse/text-tags", parse(tags)},
-		{"parse/json", parse(object)},
+		{"parse/json", parse(objects)},
 		{"parse/json-any", parse(anyJSON)},
 		{"parse/known-text", known(text)},
 		{"parse/known-text-tags", known(tags)},
-		{"parse/known-json", known(object)},
+		{"parse/known-json", known(objects)},
 	}
 }
 
