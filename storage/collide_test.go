@@ -52,7 +52,7 @@ func TestCollisions(t *testing.T) {
 	}
 }
 
-func migrated(t *testing.T, url string) *Store {
+func migrated(t testing.TB, url string) *Store {
 	t.Helper()
 	dir := t.TempDir()
 	m, err := migrate.Open(t.Context(), url, dir, "")

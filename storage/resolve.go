@@ -1,11 +1,15 @@
 package storage
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
 	"math/bits"
+	"slices"
+	"unsafe"
 
 	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage/dialect"
@@ -26,14 +30,10 @@ var keyHash = series.Sum
 // same for every daemon on the store. Keys whose hashes collide are told apart
 // by the whole key.
 func (s *Store) Resolve(ctx context.Context, keys [][]byte) ([]int64, error) {
-	r := &resolution{store: s, hashes: make([][]byte, len(keys)), ids: map[string]int64{}, next: map[string]int64{}}
-	for i, k := range keys {
-		h := keyHash(k)
-		r.hashes[i] = h[:]
-	}
-	err := s.read(ctx, "look series up", func(ctx context.Context, tx *sql.Tx) error { return r.lookup(ctx, tx, keys) })
-	if err == nil && len(r.missing(keys)) > 0 {
-		err = s.write(ctx, "add series", func(ctx context.Context, tx *sql.Tx) error { return r.add(ctx, tx, keys) })
+	r := newResolution(s, keys)
+	err := s.read(ctx, "look series up", r.look)
+	if err == nil && len(r.missing()) > 0 {
+		err = s.write(ctx, "add series", r.add)
 	}
 	if err != nil {
 		return nil, err
@@ -41,60 +41,100 @@ func (s *Store) Resolve(ctx context.Context, keys [][]byte) ([]int64, error) {
 	if len(r.made) > 0 {
 		s.index.note(r.change)
 	}
-	ids := make([]int64, len(keys))
-	for i, k := range keys {
-		ids[i] = r.ids[string(k)]
-	}
-	return ids, nil
+	return r.ids, nil
 }
 
 // Lookup returns the ids of series that the store has, given by their canonical
 // keys, in the same order, and 0 for those that it has not.
 func (s *Store) Lookup(ctx context.Context, keys [][]byte) ([]int64, error) {
-	r := &resolution{store: s, hashes: make([][]byte, len(keys)), ids: map[string]int64{}, next: map[string]int64{}}
-	for i, k := range keys {
-		h := keyHash(k)
-		r.hashes[i] = h[:]
-	}
-	if err := s.read(ctx, "look series up", func(ctx context.Context, tx *sql.Tx) error { return r.lookup(ctx, tx, keys) }); err != nil {
+	r := newResolution(s, keys)
+	if err := s.read(ctx, "look series up", r.lookup); err != nil {
 		return nil, err
 	}
-	ids := make([]int64, len(keys))
-	for i, k := range keys {
-		ids[i] = r.ids[string(k)]
-	}
-	return ids, nil
+	return r.ids, nil
 }
 
+// resolution is the naming of some keys.
 type resolution struct {
 	store  *Store
-	hashes [][]byte
-	ids    map[string]int64
-	next   map[string]int64 // ordinal of the next key of a hash, where it has one
+	keys   [][]byte
+	hashes []series.Hash // of the keys
+	// order has the keys by hash. The index over hashes is far larger than a
+	// connection's cache, and so each of its pages is read once, not once for
+	// each key that falls on it.
+	order []int32
+	ids   []int64               // of the keys, 0 where the store has none
+	next  map[series.Hash]int64 // ordinal of the next key of a hash, where it has one
+	seen  int64                 // the change to the series that look saw last
+	tried bool                  // a transaction that adds was begun
+	entry []int32               // of the keys that were allotted an id, in made
 
 	change // what was added
 }
 
-func (r *resolution) lookup(ctx context.Context, tx *sql.Tx, keys [][]byte) error {
-	db := r.store.db
-	step := db.MaxRows(1)
-	for from := 0; from < len(keys); from += step {
-		to := min(from+step, len(keys))
-		body, args := db.Rows([]dialect.Column{{Name: "h", Values: r.hashes[from:to]}})
+func newResolution(s *Store, keys [][]byte) *resolution {
+	r := &resolution{
+		store: s, keys: keys, hashes: make([]series.Hash, len(keys)), order: make([]int32, len(keys)),
+		ids: make([]int64, len(keys)), next: map[series.Hash]int64{},
+	}
+	for i, k := range keys {
+		r.hashes[i], r.order[i] = keyHash(k), int32(i)
+	}
+	slices.SortFunc(r.order, func(a, b int32) int {
+		return cmp.Or(bytes.Compare(r.hashes[a][:], r.hashes[b][:]), bytes.Compare(keys[a], keys[b]), cmp.Compare(a, b))
+	})
+	return r
+}
+
+// look looks the keys up and notes which change to the series it saw last: both
+// are of one snapshot.
+func (r *resolution) look(ctx context.Context, tx *sql.Tx) error {
+	if err := tx.QueryRowContext(ctx, "SELECT changes FROM series_next").Scan(&r.seen); err != nil {
+		return err
+	}
+	return r.lookup(ctx, tx)
+}
+
+func (r *resolution) lookup(ctx context.Context, tx *sql.Tx) error {
+	step := r.store.db.MaxRows(1)
+	wanted := make([][]byte, 0, step)
+	for from := 0; from < len(r.order); {
+		wanted = wanted[:0]
+		for ; from < len(r.order); from++ {
+			h := &r.hashes[r.order[from]]
+			if n := len(wanted); n > 0 && bytes.Equal(wanted[n-1], h[:]) {
+				continue
+			} else if n == step {
+				break
+			}
+			wanted = append(wanted, h[:])
+		}
+		body, args := r.store.db.Rows([]dialect.Column{{Name: "h", Values: wanted}})
 		rows, err := tx.QueryContext(ctx, lookupQuery(body), args...)
 		if err != nil {
 			return err
 		}
-		err = scanAll(rows, func() error {
-			var id, ordinal int64
-			var key, hash []byte
-			err := rows.Scan(&id, &key, &hash, &ordinal)
-			r.ids[string(key)] = id
-			r.next[string(hash)] = max(r.next[string(hash)], ordinal+1)
+		if err := scanAll(rows, func() error { return r.take(rows) }); err != nil {
 			return err
-		})
-		if err != nil {
-			return err
+		}
+	}
+	return nil
+}
+
+// take takes over one row that the store has.
+func (r *resolution) take(rows *sql.Rows) error {
+	var id, ordinal int64
+	var key, found sql.RawBytes
+	if err := rows.Scan(&id, &key, &found, &ordinal); err != nil {
+		return err
+	}
+	var hash series.Hash
+	copy(hash[:], found)
+	r.next[hash] = max(r.next[hash], ordinal+1)
+	at, _ := slices.BinarySearchFunc(r.order, hash, func(i int32, h series.Hash) int { return bytes.Compare(r.hashes[i][:], h[:]) })
+	for ; at < len(r.order) && r.hashes[r.order[at]] == hash; at++ {
+		if i := r.order[at]; bytes.Equal(r.keys[i], key) {
+			r.ids[i] = id
 		}
 	}
 	return nil
@@ -117,55 +157,61 @@ func scanAll(rows *sql.Rows, scan func() error) error {
 	return rows.Err()
 }
 
-func (r *resolution) missing(keys [][]byte) (list []int) {
-	seen := map[string]struct{}{}
-	for i, k := range keys {
-		_, known := r.ids[string(k)]
-		_, twice := seen[string(k)]
-		if !known && !twice {
-			seen[string(k)] = struct{}{}
+// missing returns which keys have no id, each key once, by hash.
+func (r *resolution) missing() (list []int32) {
+	for at, i := range r.order {
+		if r.ids[i] == 0 && !r.again(at) {
 			list = append(list, i)
 		}
 	}
 	return list
 }
 
-// add allots ids under the lock of the one row that knows the next, and looks
-// again first: another daemon may have been here meanwhile.
-func (r *resolution) add(ctx context.Context, tx *sql.Tx, keys [][]byte) error {
+// again says that a key stands in the order before already.
+func (r *resolution) again(at int) bool {
+	return at > 0 && bytes.Equal(r.keys[r.order[at-1]], r.keys[r.order[at]])
+}
+
+// add allots ids under the lock of the one row that knows the next. Where a
+// change has come since the keys were looked up, another daemon may have been here,
+// and it looks again first.
+func (r *resolution) add(ctx context.Context, tx *sql.Tx) error {
 	s := r.store
 	var next int64
 	if err := tx.QueryRowContext(ctx, "SELECT next, changes FROM series_next"+s.db.ForUpdate).Scan(&next, &r.after); err != nil {
 		return err
 	}
-	r.made = nil
-	clear(r.ids) // a try that was rolled back left ids that nobody has
-	clear(r.next)
-	if err := r.lookup(ctx, tx, keys); err != nil {
-		return err
+	if r.tried || r.after != r.seen {
+		clear(r.ids) // a try that was rolled back left ids that nobody has
+		clear(r.next)
+		r.made = nil
+		if err := r.lookup(ctx, tx); err != nil {
+			return err
+		}
 	}
-	missing := r.missing(keys)
+	r.tried = true
+	missing := r.missing()
 	if len(missing) == 0 {
 		return nil
 	}
-	parsed := make([]series.Key, len(missing))
-	count := map[string]int64{}
-	for i, m := range missing {
-		k, err := series.Parse(keys[m])
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrRefused, err)
-		}
-		parsed[i] = k
-		count[k.Name]++
+	count, err := r.countNames(missing)
+	if err != nil {
+		return err
 	}
 	runs, err := r.openRuns(ctx, tx, count)
 	if err != nil {
 		return err
 	}
 	a := allotment{next: next, runs: runs, left: count}
-	if err := r.insert(ctx, tx, keys, missing, parsed, &a); err != nil {
+	if err := r.allot(missing, &a); err != nil {
 		return err
 	}
+	for part := range slices.Chunk(missing, insertRows) {
+		if err := r.insert(ctx, tx, part); err != nil {
+			return err
+		}
+	}
+	r.repeat()
 	if r.seq, err = s.countChange(ctx, tx, r.after); err != nil {
 		return err
 	}
@@ -174,6 +220,35 @@ func (r *resolution) add(ctx context.Context, tx *sql.Tx, keys [][]byte) error {
 	}
 	_, err = tx.ExecContext(ctx, s.db.Bind("UPDATE series_next SET next = $1"), a.next)
 	return err
+}
+
+// insertRows is how many rows are made ready at once: what they take beside the
+// keys is gone before the next ones need it.
+const insertRows = 5_000
+
+// countNames counts the new series of each name.
+func (r *resolution) countNames(missing []int32) (map[string]int64, error) {
+	count := map[string]int64{}
+	var tags []series.Tag
+	for _, m := range missing {
+		// The caller's bytes outlive the map.
+		k, err := series.View(unsafe.String(unsafe.SliceData(r.keys[m]), len(r.keys[m])), tags)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+		count[k.Name]++
+		tags = k.Tags
+	}
+	return count, nil
+}
+
+// repeat gives keys that were asked for more than once the id of the first.
+func (r *resolution) repeat() {
+	for at, i := range r.order {
+		if r.ids[i] == 0 && r.again(at) {
+			r.ids[i] = r.ids[r.order[at-1]]
+		}
+	}
 }
 
 // run is a stretch of ids of one name.
@@ -261,23 +336,38 @@ func (a *allotment) save(ctx context.Context, tx *sql.Tx, s *Store, seq int64) e
 	}, "ON CONFLICT (name, start) DO UPDATE SET used = excluded.used, changed = excluded.changed")
 }
 
-func (r *resolution) insert(ctx context.Context, tx *sql.Tx, keys [][]byte, missing []int, parsed []series.Key, a *allotment) error {
+// allot gives ids to missing keys, in the order in which the keys were given.
+func (r *resolution) allot(missing []int32, a *allotment) error {
+	r.made = make([]postings.Entry, 0, len(missing))
+	r.entry = make([]int32, len(r.keys))
+	for _, m := range slices.Sorted(slices.Values(missing)) {
+		k, err := series.Parse(r.keys[m])
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrRefused, err)
+		}
+		r.ids[m], r.entry[m] = a.id(k.Name), int32(len(r.made))
+		r.made = append(r.made, postings.Entry{ID: r.ids[m], Key: k})
+	}
+	return nil
+}
+
+// insert writes rows of keys that were allotted ids. They come by hash: the index
+// over hashes is the one of the three that has new rows all over, and outgrows the
+// cache of the connection first.
+func (r *resolution) insert(ctx context.Context, tx *sql.Tx, missing []int32) error {
 	n := len(missing)
 	ids, ordinals, hashes, raw := make([]int64, n), make([]int64, n), make([][]byte, n), make([][]byte, n)
 	names, types, tags := make([]string, n), make([]string, n), make([]string, n)
 	for i, m := range missing {
-		k := parsed[i]
-		ids[i], hashes[i], raw[i] = a.id(k.Name), r.hashes[m], keys[m]
-		names[i], types[i] = k.Name, k.Type.String()
-		ordinals[i] = r.next[string(r.hashes[m])]
-		r.next[string(r.hashes[m])]++
+		k, hash := &r.made[r.entry[m]].Key, &r.hashes[m]
 		text, err := tagsJSON(k.Tags)
 		if err != nil {
 			return err
 		}
-		tags[i] = text
-		r.ids[string(keys[m])] = ids[i]
-		r.made = append(r.made, postings.Entry{ID: ids[i], Key: k})
+		ids[i], hashes[i], raw[i] = r.ids[m], hash[:], r.keys[m]
+		names[i], types[i], tags[i] = k.Name, k.Type.String(), text
+		ordinals[i] = r.next[*hash]
+		r.next[*hash]++
 	}
 	return r.store.insert(ctx, tx, "INSERT INTO series (id, key_hash, ordinal, key, name, type, tags)", []dialect.Column{
 		{Name: "id", Values: ids}, {Name: "key_hash", Values: hashes}, {Name: "ordinal", Values: ordinals}, {Name: "key", Values: raw},
@@ -285,7 +375,38 @@ func (r *resolution) insert(ctx context.Context, tx *sql.Tx, keys [][]byte, miss
 	}, "")
 }
 
+// tagsJSON writes tags as a JSON object, the keys sorted.
 func tagsJSON(tags []series.Tag) (string, error) {
+	size := 2
+	for i, t := range tags {
+		if i > 0 && tags[i-1].Key >= t.Key || !literal(t.Key) || !literal(t.Value) {
+			return marshalTags(tags)
+		}
+		size += len(t.Key) + len(t.Value) + 6
+	}
+	b := append(make([]byte, 0, size), '{')
+	for i, t := range tags {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(append(append(b, '"'), t.Key...), `":"`...)
+		b = append(append(b, t.Value...), '"')
+	}
+	return string(append(b, '}')), nil
+}
+
+// literal says that JSON writes a text as it is, between quotes.
+func literal(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ', c >= 0x7f, c == '"', c == '\\', c == '<', c == '>', c == '&':
+			return false
+		}
+	}
+	return true
+}
+
+func marshalTags(tags []series.Tag) (string, error) {
 	m := make(map[string]string, len(tags))
 	for _, t := range tags {
 		m[t.Key] = t.Value

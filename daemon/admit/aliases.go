@@ -17,15 +17,20 @@ import (
 // are hashed with keys of the process's own and compared in full, so that no
 // sender can aim collisions.
 //
-// An entry is eight bytes of head, then name and suffix without a gap, padded to
-// eight bytes. Where it stands is all that a slot holds beside a piece of the
-// hash: a look-up touches two places in memory.
+// The spellings themselves are shared by several lanes, see spellings: a lane's own
+// are its slots, and in each entry the reference under which it knows the series.
+// Where the entry stands is all that a slot holds beside a piece of the hash: a
+// look-up touches two places in memory, and waits for no lock.
 type aliases struct {
 	hasher hasher
 	slots  [][lineSlots]uint64 // tag<<placeBits | place; 0 is free
-	arenas [][]byte            // of arenaSize, never moved
 	count  int
 	limit  int
+
+	shared *spellings
+	set    *spellingSet // whose places the slots hold
+	arenas [][]byte     // of it, as they were when this lane last put something in
+	back   uint32       // words from an entry's head back to the lane's reference
 
 	group group
 }
@@ -38,38 +43,18 @@ type Alias struct {
 }
 
 const (
-	arenaSize   = 256 << 10
-	lineSlots   = 8
-	minLines    = 1 << 7
-	maxAliasKey = 4<<10 - 1 // longer keys take the canonical path each time
+	lineSlots = 8
+	minLines  = 1 << 7
 
-	placeBits = 40 // of a place: eight bytes at 2^40 are more than any memory
+	placeBits = 40 // of a slot; an entry's place takes 32 of them
 	placeMask = 1<<placeBits - 1
 	usedTag   = 1 << 23 // is in every tag, so that no slot that is taken is 0
 )
 
-// head is an entry's first eight bytes: the reference, the lengths of name and
-// suffix in twelve bits each, the type.
-type head uint64
-
-func newHead(a Alias, name, suffix int) head {
-	return head(a.Ref) | head(name)<<32 | head(suffix)<<44 | head(a.Type)<<56
-}
-
-func (h head) alias() Alias { return Alias{Ref: uint32(h), Type: protocol.Type(h >> 56)} }
-
-func (h head) name() int   { return int(h >> 32 & 0xfff) }
-func (h head) suffix() int { return int(h >> 44 & 0xfff) }
-
-// fits says that the lengths are those.
-func (h head) fits(name, suffix int) bool {
-	return uint64(h)>>32&0xffffff == uint64(name|suffix<<12) && name|suffix <= maxAliasKey
-}
-
-func (h head) size() int { return 8 + (h.name()+h.suffix()+7)&^7 }
-
-func newAliases(limit int) *aliases {
-	a := &aliases{limit: limit, hasher: newHasher()}
+// newAliases returns the aliases of the lane that is the given one, from 0, of
+// those that share spellings.
+func newAliases(limit int, shared *spellings, lane int) *aliases {
+	a := &aliases{limit: limit, hasher: newHasher(), shared: shared, back: refsBefore + uint32(lane)}
 	a.reset()
 	return a
 }
@@ -77,7 +62,7 @@ func newAliases(limit int) *aliases {
 func (a *aliases) reset() {
 	a.slots = make([][lineSlots]uint64, minLines)
 	a.count = 0
-	a.arenas = nil
+	a.set, a.arenas = nil, nil
 }
 
 // tagOf is the piece of a hash that its slot holds.
@@ -93,8 +78,8 @@ func (a *aliases) lookup(name, suffix []byte) (Alias, bool) {
 				return Alias{}, false
 			}
 			if slot>>placeBits == tagOf(h) {
-				if head, ok := a.match(slot, name, suffix); ok {
-					return head.alias(), true
+				if to, ok := a.match(slot, name, suffix); ok {
+					return to, true
 				}
 			}
 		}
@@ -102,46 +87,54 @@ func (a *aliases) lookup(name, suffix []byte) (Alias, bool) {
 }
 
 // match compares an entry's key in full.
-func (a *aliases) match(slot uint64, name, suffix []byte) (head, bool) {
+func (a *aliases) match(slot uint64, name, suffix []byte) (Alias, bool) {
 	e := a.entry(slot)
-	h := head(binary.LittleEndian.Uint64(e))
-	if !h.fits(len(name), len(suffix)) {
-		return 0, false
+	if !headOf(e).fits(len(name), len(suffix)) {
+		return Alias{}, false
 	}
-	e = e[8:h.size()]
-	return h, bytes.Equal(e[:len(name)], name) && bytes.Equal(e[len(name):][:len(suffix)], suffix)
+	key := e[keyAt:]
+	if !bytes.Equal(key[:len(name)], name) || !bytes.Equal(key[len(name):][:len(suffix)], suffix) {
+		return Alias{}, false
+	}
+	return Alias{Ref: binary.LittleEndian.Uint32(a.entry(slot - uint64(a.back))), Type: headOf(e).typ()}, true
 }
 
 // entry returns the bytes from an entry on.
-func (a *aliases) entry(slot uint64) []byte {
-	place := slot & placeMask
-	return a.arenas[place/(arenaSize/8)][place%(arenaSize/8)*8:]
-}
+func (a *aliases) entry(slot uint64) []byte { return entryAt(a.arenas, uint32(slot&placeMask)) }
 
-// insert adds an alias that lookup has just missed.
-func (a *aliases) insert(name, suffix []byte, to Alias) {
+// insert adds an alias that lookup has just missed, of the series that has the
+// number.
+func (a *aliases) insert(series uint32, name, suffix []byte, to Alias) {
 	if len(name)+len(suffix) > maxAliasKey {
 		return
 	}
 	if a.count >= a.limit {
 		a.reset()
 	}
+	place := a.keep(series, name, suffix, to)
 	if (a.count+1)*2 > len(a.slots)*lineSlots {
 		a.grow()
 	}
-	h := newHead(to, len(name), len(suffix))
-	if len(a.arenas) == 0 || len(a.arenas[len(a.arenas)-1])+h.size() > arenaSize {
-		a.arenas = append(a.arenas, make([]byte, 0, arenaSize))
-	}
-	last := len(a.arenas) - 1
-	at := len(a.arenas[last])
-	e := a.arenas[last][at : at+h.size()]
-	a.arenas[last] = a.arenas[last][:at+h.size()]
-	binary.LittleEndian.PutUint64(e, uint64(h))
-	copy(e[8:], name)
-	copy(e[8+len(name):], suffix)
 	a.count++
-	a.place(a.hasher.hash(name, suffix), uint64(last*arenaSize+at)/8)
+	a.place(a.hasher.hash(name, suffix), uint64(place))
+}
+
+// keep has the spelling kept for all lanes and puts the lane's reference into it.
+// Where the set that it knows was given up, it forgets all that stand there.
+func (a *aliases) keep(series uint32, name, suffix []byte, to Alias) (place uint32) {
+	a.shared.mu.Lock()
+	defer a.shared.mu.Unlock()
+	set := a.shared.room()
+	if a.set != set {
+		if a.count > 0 {
+			a.reset()
+		}
+		a.set = set
+	}
+	place = set.keep(a.shared.lanes, series, name, suffix, to.Type)
+	a.arenas = set.arenas
+	binary.LittleEndian.PutUint32(a.entry(uint64(place-a.back)), to.Ref)
+	return place
 }
 
 func (a *aliases) place(h, place uint64) {
@@ -157,14 +150,16 @@ func (a *aliases) place(h, place uint64) {
 }
 
 func (a *aliases) grow() {
-	a.slots = make([][lineSlots]uint64, 2*len(a.slots))
-	for i, arena := range a.arenas {
-		for at := 0; at < len(arena); {
-			h := head(binary.LittleEndian.Uint64(arena[at:]))
-			key := arena[at+8:]
-			name, suffix := key[:h.name()], key[h.name():][:h.suffix()]
-			a.place(a.hasher.hash(name, suffix), uint64(i*arenaSize+at)/8)
-			at += h.size()
+	old := a.slots
+	a.slots = make([][lineSlots]uint64, 2*len(old))
+	for _, line := range old {
+		for _, slot := range line {
+			if slot == 0 {
+				continue
+			}
+			e := a.entry(slot)
+			h, key := headOf(e), e[keyAt:]
+			a.place(a.hasher.hash(key[:h.name()], key[h.name():][:h.suffix()]), slot&placeMask)
 		}
 	}
 }

@@ -15,8 +15,11 @@ import (
 // spelling is a line's raw name and raw suffix.
 type spelling struct{ name, suffix string }
 
+// loneAliases returns aliases that share with none.
+func loneAliases(limit int) *aliases { return newAliases(limit, newSpellings(1, limit), 0) }
+
 func (s spelling) insert(a *aliases, ref uint32) {
-	a.insert([]byte(s.name), []byte(s.suffix), Alias{ref, protocol.Counter})
+	a.insert(ref, []byte(s.name), []byte(s.suffix), Alias{ref, protocol.Counter})
 }
 
 func (s spelling) lookup(a *aliases) (uint32, bool) {
@@ -33,7 +36,7 @@ func (s spelling) hash(a *aliases) uint64 {
 // bytes cut at another place, one byte more, one less.
 func TestAliasesAgainstAMap(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	a, model := newAliases(1<<20), map[spelling]uint32{}
+	a, model := loneAliases(1<<20), map[spelling]uint32{}
 	for i := range 20_000 {
 		s := spelling{fmt.Sprintf("metric.%d.%s", r.IntN(9_000), strings.Repeat("x", r.IntN(40))), fmt.Sprintf("|c|#k:%d", r.IntN(3))}
 		got, ok := s.lookup(a)
@@ -67,11 +70,11 @@ func TestAliasesAgainstAMap(t *testing.T) {
 // TestAliasesTellCollidingHashesApart forges slots whose hash halves agree
 // with another spelling's: only the whole key may decide.
 func TestAliasesTellCollidingHashesApart(t *testing.T) {
-	a := newAliases(100)
+	a := loneAliases(100)
 	x, y := spelling{"x", "|c"}, spelling{"y", "|c"}
 	x.insert(a, 1)
 	h := y.hash(a)
-	a.place(h, 0) // as if x's hash were y's
+	a.place(h, 2) // as if x's hash were y's
 	if ref, ok := y.lookup(a); ok {
 		t.Fatalf("y is taken for x: %d", ref)
 	}
@@ -84,7 +87,7 @@ func TestAliasesTellCollidingHashesApart(t *testing.T) {
 // TestAliasesProbeOverTheEnd fills the table's last line of slots, so that a
 // search has to go on at the first.
 func TestAliasesProbeOverTheEnd(t *testing.T) {
-	a := newAliases(1 << 20)
+	a := loneAliases(1 << 20)
 	last := uint64(len(a.slots) - 1)
 	for i := range uint64(lineSlots + 1) {
 		a.place(last, i)
@@ -105,7 +108,7 @@ func TestAliasesProbeOverTheEnd(t *testing.T) {
 // never answers with another spelling's reference.
 func TestAliasesLimit(t *testing.T) {
 	const limit = 1000
-	a := newAliases(limit)
+	a := loneAliases(limit)
 	of := func(i int) spelling { return spelling{fmt.Sprintf("name.%d", i), "|ms|#" + strings.Repeat("t", 1000)} }
 	for i := range 10 * limit {
 		of(i).insert(a, uint32(i))
@@ -126,7 +129,7 @@ func TestAliasesLimit(t *testing.T) {
 
 // TestLongSpellingsAreNotKept keeps the arenas and the 12-bit lengths honest.
 func TestLongSpellingsAreNotKept(t *testing.T) {
-	a := newAliases(100)
+	a := loneAliases(100)
 	longest := spelling{strings.Repeat("n", maxAliasKey-2), "|c"}
 	longest.insert(a, 7)
 	if ref, ok := longest.lookup(a); !ok || ref != 7 {
@@ -146,7 +149,7 @@ func TestLongSpellingsAreNotKept(t *testing.T) {
 // TestSeedsDiffer holds that no two tables place the same keys alike: a sender
 // who knows one learns nothing about another.
 func TestSeedsDiffer(t *testing.T) {
-	a, b := newAliases(1), newAliases(1)
+	a, b := loneAliases(1), loneAliases(1)
 	same := 0
 	for i := range 64 {
 		s := spelling{fmt.Sprintf("name.%d", i), "|c"}
@@ -160,9 +163,9 @@ func TestSeedsDiffer(t *testing.T) {
 }
 
 func TestLookupAllocatesNothing(t *testing.T) {
-	a := newAliases(1 << 20)
+	a := loneAliases(1 << 20)
 	name, suffix, unknown := []byte("http.requests"), []byte("|c|#env:prod"), []byte("|c|#env:dev")
-	a.insert(name, suffix, Alias{1, protocol.Counter})
+	a.insert(1, name, suffix, Alias{1, protocol.Counter})
 	if n := testing.AllocsPerRun(100, func() { a.lookup(name, suffix); a.lookup(name, unknown) }); n != 0 {
 		t.Errorf("%v allocations a lookup", n)
 	}
@@ -171,11 +174,11 @@ func TestLookupAllocatesNothing(t *testing.T) {
 func BenchmarkLookup(b *testing.B) {
 	for _, n := range []int{1_000, 100_000} {
 		b.Run(fmt.Sprintf("series=%d", n), func(b *testing.B) {
-			a := newAliases(1 << 20)
+			a := loneAliases(1 << 20)
 			names, suffix := make([][]byte, n), []byte("|c|#env:prod,host:web01,region:eu")
 			for i := range names {
 				names[i] = fmt.Appendf(nil, "http.requests.%d", i)
-				a.insert(names[i], suffix, Alias{uint32(i), protocol.Counter})
+				a.insert(uint32(i), names[i], suffix, Alias{uint32(i), protocol.Counter})
 			}
 			r := rand.New(rand.NewPCG(1, 2))
 			r.Shuffle(n, func(i, j int) { names[i], names[j] = names[j], names[i] })
@@ -225,7 +228,7 @@ func TestFindIsLookup(t *testing.T) {
 	for name, find := range finders() {
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(5, 6))
-			a := newAliases(1 << 20)
+			a := loneAliases(1 << 20)
 			known := func(n, k int) (name, suffix string) {
 				return fmt.Sprintf("metric.%d%s", n, strings.Repeat("y", n%80)), fmt.Sprintf("|c|#k:%d%s", k, strings.Repeat("x", n/80%80))
 			}
@@ -235,7 +238,7 @@ func TestFindIsLookup(t *testing.T) {
 			}
 			for i := range 500 { // their tag stands before the right slot, or in its place
 				name, suffix := known(r.IntN(9_000), i%7)
-				a.place(spelling{name, suffix}.hash(a), 0)
+				a.place(spelling{name, suffix}.hash(a), 2)
 			}
 			var s scan.Scanner
 			var lines [scan.GroupSize]scan.Line
@@ -292,7 +295,7 @@ func BenchmarkFind(b *testing.B) {
 }
 
 func benchmarkFind(b *testing.B, find func(*aliases, []byte, []scan.Line, []Alias), n int) {
-	a := newAliases(2 << 20)
+	a := loneAliases(2 << 20)
 	r := rand.New(rand.NewPCG(1, 2))
 	const suffix = "|c|#env:prod,host:web01,region:eu"
 	for i := range n {

@@ -34,12 +34,14 @@ func (a *aliases) findPlain(buf []byte, lines []scan.Line, found []Alias) {
 	for i := range lines {
 		g.slots[i] = a.guess(g.hashes[i])
 	}
-	for i := range lines {
-		if slot := g.slots[i]; slot != 0 {
+	for i, l := range lines {
+		if slot := g.slots[i]; slot>>placeBits == tagOf(g.hashes[i]) {
 			e := a.entry(slot)
-			// A key of the usual length reaches into a second line of the cache.
-			// The sum keeps the reads from being left out.
-			g.touched += uint64(e[0]) + uint64(e[min(cacheLine, len(e)-1)])
+			// A key of the usual length reaches into a second line of the cache: its
+			// last byte is asked for too, and none behind it, where another lane may be
+			// writing. The sum keeps the reads from being left out.
+			end := keyAt + int(l.Colon-l.Start+l.End-l.Bar)
+			g.touched += uint64(e[0]) + uint64(e[min(end, len(e))-1])
 		}
 	}
 	for i, l := range lines {
@@ -49,16 +51,14 @@ func (a *aliases) findPlain(buf []byte, lines []scan.Line, found []Alias) {
 		}
 		name, suffix := buf[l.Start:l.Colon], buf[l.Bar:l.End]
 		if slot := g.slots[i]; slot>>placeBits == tagOf(g.hashes[i]) {
-			if h, ok := a.match(slot, name, suffix); ok {
-				found[i] = h.alias()
+			if to, ok := a.match(slot, name, suffix); ok {
+				found[i] = to
 				continue
 			}
 		}
 		found[i], _ = a.lookup(name, suffix)
 	}
 }
-
-const cacheLine = 64
 
 // guess returns the slot that is most likely the hash's: one of the first four of
 // its line that has its tag, else the first. There is nothing to be guessed by the

@@ -17,7 +17,7 @@ func (a *aliases) findWide(buf []byte, lines []scan.Line, found []Alias) {
 	} else {
 		clear(a.group.entries[:])
 	}
-	compareLines(buf, lines, &a.group, found)
+	compareLines(buf, lines, &a.group, found, -placeUnit*int(a.back))
 	for i, l := range lines {
 		if found[i].Type == 0 && l.Plain() {
 			found[i], _ = a.lookup(buf[l.Start:l.Colon], buf[l.Bar:l.End])
@@ -42,7 +42,8 @@ func hashLines(keys *wideKeys, buf []byte, lines []scan.Line, slots [][lineSlots
 func locateLines(slots [][lineSlots]uint64, arenas [][]byte, scratch *group, n int)
 
 // compareLines compares the entries' keys with the lines and fills found, with
-// an Alias of type 0 where there is no such key.
+// an Alias of type 0 where there is no such key. ref is where the lane's reference
+// stands, seen from an entry.
 //
 //go:noescape
-func compareLines(buf []byte, lines []scan.Line, scratch *group, found []Alias)
+func compareLines(buf []byte, lines []scan.Line, scratch *group, found []Alias, ref int)

@@ -13,7 +13,7 @@
 #define KEY_LAST   128
 
 #define PLACE_BITS 40
-#define ARENA_BITS 15 // of a place: 256 KiB are 2^15 times eight bytes
+#define ARENA_BITS 16 // of a place: 256 KiB are 2^16 times four bytes
 
 // LOADKEYS has the keys of hashing in Z28 to Z30.
 #define LOADKEYS(keys) \
@@ -142,10 +142,10 @@ locateLine:
 	SHRQ     $ARENA_BITS, DX
 	ANDL     $(1<<ARENA_BITS-1), AX
 	LEAQ     (DX)(DX*2), DX
-	SHLQ     $3, AX
+	SHLQ     $2, AX
 	ADDQ     (R8)(DX*8), AX
-	PREFETCHT0 (AX)
-	PREFETCHT0 64(AX)
+	PREFETCHT0 -8(AX) // the reference stands before the head
+	PREFETCHT0 56(AX)
 
 located:
 	MOVQ AX, GROUP_ENTRIES(R11)
@@ -155,8 +155,8 @@ located:
 	VZEROUPPER
 	RET
 
-// func compareLines(buf []byte, lines []scan.Line, scratch *group, found []Alias)
-TEXT ·compareLines(SB), NOSPLIT, $0-80
+// func compareLines(buf []byte, lines []scan.Line, scratch *group, found []Alias, ref int)
+TEXT ·compareLines(SB), NOSPLIT, $0-88
 	MOVQ buf_base+0(FP), SI
 	MOVQ lines_base+24(FP), R8
 	MOVQ lines_len+32(FP), CX
@@ -182,7 +182,7 @@ compareLine:
 	MOVL  R12, R13
 	SHLL  $12, R13
 	ORL   BX, R13
-	MOVL  4(R9), R14 // lengths and type
+	MOVL  (R9), R14 // lengths and type
 	ANDL  $0xffffff, R14
 	CMPL  R13, R14
 	JNE   compared
@@ -191,14 +191,15 @@ compareLine:
 	VMOVDQU8.Z (SI)(AX*1), K1, Z0
 	VMOVDQU8.Z (SI)(DX*1), K2, Z1
 	ADDQ  R9, BX
-	VPCMPUB $4, 8(R9), Z0, K1, K3
-	VPCMPUB $4, 8(BX), Z1, K2, K4
+	VPCMPUB $4, 4(R9), Z0, K1, K3
+	VPCMPUB $4, 4(BX), Z1, K2, K4
 	KORTESTQ K3, K4
 	JNZ   compared
-	MOVL  4(R9), R10
+	MOVL  (R9), R10
 	SHRL  $24, R10
 	SHLQ  $32, R10
-	MOVL  (R9), AX
+	MOVQ  ref+80(FP), AX
+	MOVL  (R9)(AX*1), AX
 	ORQ   AX, R10
 
 compared:

@@ -15,7 +15,7 @@ func TestWideHash(t *testing.T) {
 	if !scan.Wide {
 		t.Skip("this processor hashes in steps")
 	}
-	a := newAliases(100)
+	a := loneAliases(100)
 	seen := map[uint64]string{}
 	text := []byte(strings.Repeat("a", maxWide))
 	for n := range maxWide {

@@ -34,10 +34,25 @@ type refKey struct {
 // NewLane returns a lane without references. It keeps up to maxAliases raw
 // spellings.
 func NewLane(number int, c *Catalog, maxAliases int) *Lane {
-	return &Lane{
-		number: number, catalog: c, aliases: newAliases(maxAliases),
-		byRate: map[refKey]uint32{}, rates: map[float64]struct{}{1: {}},
+	return newLane(number, c, newAliases(maxAliases, newSpellings(1, maxAliases), 0))
+}
+
+// NewLanes returns lanes numbered from 0 that keep the spellings which several of
+// them meet once.
+func NewLanes(n int, c *Catalog, maxAliases int) []*Lane {
+	var shared *spellings
+	lanes := make([]*Lane, n)
+	for i := range lanes {
+		if i%sharingLanes == 0 {
+			shared = newSpellings(min(n-i, sharingLanes), maxAliases)
+		}
+		lanes[i] = newLane(i, c, newAliases(maxAliases, shared, i%sharingLanes))
 	}
+	return lanes
+}
+
+func newLane(number int, c *Catalog, a *aliases) *Lane {
+	return &Lane{number: number, catalog: c, aliases: a, byRate: map[refKey]uint32{}, rates: map[float64]struct{}{1: {}}}
 }
 
 // Find looks up the spellings of up to scan.GroupSize lines of buf that Remember was
@@ -49,7 +64,8 @@ func (l *Lane) Find(buf []byte, lines []scan.Line, found []Alias) { l.aliases.fi
 // as with a gauge's delta: a second entry would lengthen every later probe.
 func (l *Lane) Remember(name, suffix []byte, ref uint32) {
 	if _, known := l.aliases.lookup(name, suffix); !known {
-		l.aliases.insert(name, suffix, Alias{Ref: ref, Type: l.refs[ref].Type})
+		s := l.refs[ref]
+		l.aliases.insert(s.Index, name, suffix, Alias{Ref: ref, Type: s.Type})
 	}
 }
 

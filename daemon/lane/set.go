@@ -116,8 +116,8 @@ func New(o Options, start Start) *Set {
 		s.order.recent = aggregate.NewRecent()
 	}
 	s.open.Store(&opened{start.Mark, wal.Position(start.Position), s.order.ordered})
-	for i := range o.Lanes {
-		w := newWorker(i, s, start.Mark)
+	for i, a := range admit.NewLanes(o.Lanes, o.Catalog, o.MaxAliases) {
+		w := newWorker(i, s, a, start.Mark)
 		s.workers = append(s.workers, w)
 		s.wg.Go(w.run)
 	}

@@ -86,10 +86,10 @@ type worker struct {
 	mail chan func()
 }
 
-func newWorker(number int, s *Set, m record.Mark) *worker {
+func newWorker(number int, s *Set, a *admit.Lane, m record.Mark) *worker {
 	w := &worker{
 		number: number, set: s,
-		admit:    admit.NewLane(number, s.opts.Catalog, s.opts.MaxAliases),
+		admit:    a,
 		fold:     aggregate.NewLane(number, s.opts.Fold, m.Generation, m.Bucket),
 		received: s.opts.Page.Lane(number),
 		jobs:     make(chan Job, queueLength),
