@@ -40,7 +40,8 @@ type Options struct {
 	Flushes int            // that are timed one by one; 0: only the hours
 	Beside  bool           // time reads beside the flushes
 	Step    int64          // between two points of a series, milliseconds
-	CPU     func() float64 // seconds used so far, by whoever is to be counted
+	CPU     func() float64 // seconds of processor time that this process has used
+	Server  func() float64 // the same of a database server; nil: there is none
 	Tell    func(format string, args ...any)
 }
 
@@ -50,10 +51,11 @@ const writer = "measure"
 // run is one measurement on one store.
 type run struct {
 	Options
-	store *storage.Store
-	set   *set
-	now   int64
-	seq   uint64
+	store         *storage.Store
+	set           *set
+	now           int64
+	seq           uint64
+	spent, served spent
 }
 
 // Run measures an empty store.
@@ -93,7 +95,10 @@ func (r *run) flush(ctx context.Context) (time.Duration, error) { return r.commi
 // draft encodes the next bucket.
 func (r *run) draft() storage.Flush {
 	f := storage.Flush{Writer: writer, From: r.seq, To: r.seq + 1, Seq: r.seq + 1, Hour: r.now / hour}
-	for _, b := range r.set.bucket(r.now) {
+	defer r.spend(making)()
+	points := r.set.bucket(r.now)
+	defer r.spend(storing)()
+	for _, b := range encode(points, r.now) {
 		f.Blocks = append(f.Blocks, storage.Block{Shard: b.shard, Data: b.data})
 	}
 	r.seq++
@@ -102,6 +107,7 @@ func (r *run) draft() storage.Flush {
 }
 
 func (r *run) commit(ctx context.Context, f storage.Flush) (time.Duration, error) {
+	defer r.spend(storing)()
 	began := time.Now()
 	_, err := r.store.Commit(ctx, f)
 	return time.Since(began), err
@@ -113,29 +119,16 @@ func (r *run) hours(ctx context.Context) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	cpu := r.CPU()
 	began := time.Now()
 	first := r.now
 	var grown []Result // reads, while the store grew
 	for h := range r.Hours {
-		for end := r.now + hour; r.now < end; {
-			if _, err := r.flush(ctx); err != nil {
-				return nil, err
-			}
-		}
-		if _, err := r.store.Compact(ctx, r.now/hour); err != nil {
+		if err := r.hour(ctx); err != nil {
 			return nil, err
 		}
 		r.Tell("hour %d of %d, after %s", h+1, r.Hours, time.Since(began).Round(time.Second))
-		if r.now%day != 0 {
-			continue
-		}
-		if _, err := r.store.RollDays(ctx, r.now/day); err != nil {
-			return nil, err
-		}
-		if d := (h + 1) / 24; (d == 1 || d == 7 || d == 30) && h+1 < r.Hours {
-			at := r.CPU()
-			list, err := r.reads(ctx, r.now-day)
+		if d := (h + 1) / 24; r.now%day == 0 && (d == 1 || d == 7 || d == 30) && h+1 < r.Hours {
+			list, err := r.allReads(ctx, r.now-day)
 			if err != nil {
 				return nil, err
 			}
@@ -143,24 +136,49 @@ func (r *run) hours(ctx context.Context) ([]Result, error) {
 				one.Name += fmt.Sprintf(" with %d days stored", d)
 				grown = append(grown, one)
 			}
-			cpu += r.CPU() - at // reading is no part of what storing costs
 		}
 	}
-	used := r.CPU() - cpu
-	cost := Result{Name: "store, compact, roll up; making points and blocks with it", Ops: r.set.points,
-		PerSecond: float64(r.set.points) / time.Since(began).Seconds(), CPUSPerMillion: used / float64(r.set.points) * 1e6}
-	results := []Result{cost}
+	results := r.costs(time.Since(began))
 	sizes, err := r.sizes(ctx, before)
 	if err != nil {
 		return nil, err
 	}
-	reads, err := r.reads(ctx, first)
-	if err == nil && r.Hours >= 24 && r.Mix.Timers == 0 {
-		var sums []Result
-		sums, err = r.sums(ctx)
-		reads = append(reads, sums...)
-	}
+	reads, err := r.allReads(ctx, first)
 	return slices.Concat(results, sizes, grown, reads), err
+}
+
+// hour stores the next hour of points and does what is due when it is over.
+func (r *run) hour(ctx context.Context) error {
+	stored := r.serve(storing)
+	for end := r.now + hour; r.now < end; {
+		if _, err := r.flush(ctx); err != nil {
+			return err
+		}
+	}
+	stored()
+	compacted, served := r.spend(compacting), r.serve(compacting)
+	if _, err := r.store.Compact(ctx, r.now/hour); err != nil {
+		return err
+	}
+	compacted()
+	served()
+	if r.now%day != 0 {
+		return nil
+	}
+	defer r.spend(rolling)()
+	defer r.serve(rolling)()
+	_, err := r.store.RollDays(ctx, r.now/day)
+	return err
+}
+
+// allReads times every kind of read that what was stored allows.
+func (r *run) allReads(ctx context.Context, first int64) ([]Result, error) {
+	reads, err := r.reads(ctx, first)
+	if err != nil || r.now-first < day || r.Mix.Timers > 0 {
+		return reads, err
+	}
+	sums, err := r.sums(ctx)
+	return append(reads, sums...), err
 }
 
 // sizes tells what each part takes of a ten-second point and of a value.
