@@ -28,12 +28,15 @@ removed again. A Postgres database has to be empty, and keeps what was written.
 --mix realistic has counters that jitter, gauges that walk by hundredths and
 constants, 40, 40 and 20 in a hundred; noisy gives the gauges seventeen digits;
 timers are histograms alone. --lookup names the series, has them indexed, and
-times look-ups by tags.
+times look-ups by tags. --compact, --retain and --open say what work on the store
+costs those who write, and make a store for a daemon to start on.
 
 Examples:
    nexusctl bench storage --series 100000 --flushes 20
    nexusctl bench storage --series 100000 --flushes 20 --beside
-   nexusctl bench storage --series 5000 --hours 24
+   nexusctl bench storage --series 100000 --compact
+   nexusctl bench storage --series 5000 --hours 24 --retain
+   nexusctl bench storage --series 100 --hours 721 --at-once
    nexusctl bench storage --lookup --series 1000000
    nexusctl bench storage --series 5000 --hours 24 --storage postgres://nexus@localhost/empty --server-pid 4711`,
 		Flags: []cli.Flag{
@@ -44,6 +47,10 @@ Examples:
 			&cli.IntFlag{Name: "hours", Usage: "hours of points that are stored, compacted and read", Value: 24},
 			&cli.IntFlag{Name: "flushes", Usage: "time so many flushes, and nothing else"},
 			&cli.BoolFlag{Name: "beside", Usage: "with --flushes: time reads of the last hour beside them"},
+			&cli.BoolFlag{Name: "compact", Usage: "time flushes while an hour of as many series is compacted, and nothing else"},
+			&cli.BoolFlag{Name: "open", Usage: "with --flushes: they are of the hour that goes on now, for a daemon to start on"},
+			&cli.BoolFlag{Name: "at-once", Usage: "store each hour in one flush: for reads of many days, whose cost then says nothing"},
+			&cli.BoolFlag{Name: "retain", Usage: "give up the first day at the end"},
 			&cli.BoolFlag{Name: "lookup", Usage: "time look-ups by tags, and nothing else"},
 			&cli.DurationFlag{Name: "step", Usage: "between two points of a series", Value: 10 * time.Second},
 			&cli.StringFlag{Name: "mix", Usage: "realistic, noisy or timers", Value: "realistic"},
@@ -80,7 +87,8 @@ func benchStorage(c *cli.Context) error {
 		measured = measure.Lookups
 	}
 	results, err := measureStorage(ctx, c, measured, measure.Options{
-		Mix: mix, Series: c.Int("series"), Hours: c.Int("hours"), Flushes: c.Int("flushes"), Beside: c.Bool("beside"), Step: c.Duration("step").Milliseconds(),
+		Mix: mix, Series: c.Int("series"), Hours: c.Int("hours"), Flushes: c.Int("flushes"), Beside: c.Bool("beside"),
+		Compact: c.Bool("compact"), Open: c.Bool("open"), AtOnce: c.Bool("at-once"), Retain: c.Bool("retain"), Step: c.Duration("step").Milliseconds(),
 		CPU:    func() float64 { return loadgen.CPUTime().Seconds() },
 		Server: serverTime(pid),
 		Tell: func(format string, args ...any) {

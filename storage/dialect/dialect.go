@@ -178,9 +178,9 @@ type Database struct {
 	// Partitions is nil where tables have none.
 	Partitions *Partitions
 
-	pool   *pgxpool.Pool               // Postgres's
-	shrink func(context.Context) error // nil: the database does that itself
-	close  func() error
+	snapshots *pgxpool.Pool               // Postgres's connections of Look; nil: Read's
+	shrink    func(context.Context) error // nil: the database does that itself
+	close     func() error
 }
 
 // Shrink gives room that is free back to the disk, where the database does not do

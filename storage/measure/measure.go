@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/block"
 )
 
 const (
@@ -39,6 +40,10 @@ type Options struct {
 	Hours   int            // of points, compacted and rolled up
 	Flushes int            // that are timed one by one; 0: only the hours
 	Beside  bool           // time reads beside the flushes
+	Compact bool           // time the flushes while an hour of as many series is compacted
+	Open    bool           // flushes are of the hour that goes on now, as a daemon finds them that starts
+	AtOnce  bool           // store each hour in one flush: for reads of much, not for what it costs
+	Retain  bool           // give up the first day at the end
 	Step    int64          // between two points of a series, milliseconds
 	CPU     func() float64 // seconds of processor time that this process has used
 	Server  func() float64 // the same of a database server; nil: there is none
@@ -62,6 +67,9 @@ type run struct {
 func Run(ctx context.Context, s *storage.Store, o Options) ([]Result, error) {
 	r := &run{Options: o, store: s, set: newSet(o.Mix, o.Series)}
 	r.now = time.Now().UnixMilli()/day*day - int64((o.Hours+23)/24)*day
+	if o.Open {
+		r.now = time.Now().UnixMilli() / hour * hour
+	}
 	ids, err := s.Resolve(ctx, r.set.keys())
 	if err != nil {
 		return nil, err
@@ -70,6 +78,8 @@ func Run(ctx context.Context, s *storage.Store, o Options) ([]Result, error) {
 	switch {
 	case o.Flushes > 0 && o.Beside:
 		return r.beside(ctx)
+	case o.Compact:
+		return r.besideCompaction(ctx)
 	case o.Flushes > 0:
 		return r.flushes(ctx)
 	}
@@ -95,15 +105,33 @@ func (r *run) flush(ctx context.Context) (time.Duration, error) { return r.commi
 // draft encodes the next bucket.
 func (r *run) draft() storage.Flush {
 	f := storage.Flush{Writer: writer, From: r.seq, To: r.seq + 1, Seq: r.seq + 1, Hour: r.now / hour}
-	defer r.spend(making)()
-	points := r.set.bucket(r.now)
+	at := r.now
 	defer r.spend(storing)()
-	for _, b := range encode(points, r.now) {
+	points := r.make()
+	for _, b := range encode(points, at) {
 		f.Blocks = append(f.Blocks, storage.Block{Shard: b.shard, Data: b.data})
 	}
 	r.seq++
-	r.now += r.Step
 	return f
+}
+
+// make makes the points of the next bucket, or of the next hour.
+func (r *run) make() []block.Point {
+	defer r.spend(making)()
+	if !r.AtOnce {
+		points := r.set.bucket(r.now)
+		r.now += r.Step
+		return points
+	}
+	n := int(hour / r.Step)
+	all := make([]block.Point, n*len(r.set.ids)) // by series, then time
+	for t := range n {
+		for i, p := range r.set.bucket(r.now) {
+			all[i*n+t] = p
+		}
+		r.now += r.Step
+	}
+	return all
 }
 
 func (r *run) commit(ctx context.Context, f storage.Flush) (time.Duration, error) {
@@ -144,6 +172,11 @@ func (r *run) hours(ctx context.Context) ([]Result, error) {
 		return nil, err
 	}
 	reads, err := r.allReads(ctx, first)
+	if err == nil && r.Retain {
+		var given []Result
+		given, err = r.retain(ctx, first)
+		reads = append(reads, given...)
+	}
 	return slices.Concat(results, sizes, grown, reads), err
 }
 

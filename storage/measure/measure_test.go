@@ -86,6 +86,27 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestUpkeep: what is timed beside work on the store is there, and the work is done.
+func TestUpkeep(t *testing.T) {
+	list, err := Run(t.Context(), empty(t), Options{Mix: Realistic, Series: 100, Compact: true, Step: minute})
+	if err != nil || len(list) != 2 || list[0].P50 <= 0 || list[1].Ops < 1 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	list, err = Run(t.Context(), empty(t), Options{Mix: Realistic, Series: 50, Hours: 24, Step: 10 * minute, AtOnce: true, Retain: true, Tell: func(string, ...any) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := list[len(list)-2]
+	if given.Name != "give up a day (1 partitions or files)" || given.P50 <= 0 {
+		t.Errorf("%+v", list)
+	}
+	for _, r := range list {
+		if strings.HasPrefix(r.Name, "read one series, the last 24 hours") && !strings.Contains(r.Name, "(144 points)") {
+			t.Errorf("hours that were stored at once: %+v", r)
+		}
+	}
+}
+
 // TestAddUp: adding up one column gives what whole points give.
 func TestAddUp(t *testing.T) {
 	const from = 20_000 * day
