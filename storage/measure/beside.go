@@ -11,6 +11,10 @@ import (
 	"example.com/nexusctl/storage/block"
 )
 
+// warmUps are the reads that are not timed: the first ones open connections and have
+// their statements prepared, once in a process.
+const warmUps = 10
+
 // beside times reads of the last hour while one flush follows the other, from the
 // store and with blocks that are held in memory, as a daemon holds them.
 func (r *run) beside(ctx context.Context) ([]Result, error) {
@@ -35,7 +39,9 @@ func (r *run) beside(ctx context.Context) ([]Result, error) {
 			if _, t.err = r.points(reads, req); t.err != nil {
 				break
 			}
-			t.took[i%2] = append(t.took[i%2], time.Since(began).Seconds()*1000)
+			if i >= warmUps {
+				t.took[i%2] = append(t.took[i%2], time.Since(began).Seconds()*1000)
+			}
 			time.Sleep(time.Millisecond)
 		}
 		done <- t

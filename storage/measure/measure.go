@@ -266,13 +266,15 @@ func (r *run) reads(ctx context.Context, first int64) (list []Result, err error)
 		}
 		var took []float64
 		points := 0
-		for range c.tries {
+		for i := range c.tries + warmUps {
 			began := time.Now()
 			n, err := r.read(ctx, r.set.ids[random.IntN(len(r.set.ids))], r.now-c.back, c.step)
 			if err != nil {
 				return nil, err
 			}
-			took, points = append(took, time.Since(began).Seconds()*1000), n
+			if points = n; i >= warmUps {
+				took = append(took, time.Since(began).Seconds()*1000)
+			}
 		}
 		list = append(list, summary(fmt.Sprintf("read one series, %s (%d points)", c.name, points), took))
 	}
