@@ -38,10 +38,6 @@ type Dialect struct {
 	ForShare string
 	// MaxRows bounds the rows of one batch statement, given its columns.
 	MaxRows func(columns int) int
-	// CompactShards is how many shards one transaction of a compaction
-	// covers. SQLite rewrites every page it deletes from, and neighbouring
-	// shards share pages.
-	CompactShards int
 
 	placeholders func(query string) string
 	inInts       string

@@ -90,17 +90,16 @@ func setParameters(p map[string]string, c Config) {
 
 func newPostgresDialect(password string) *Dialect {
 	return &Dialect{
-		Name:          Postgres,
-		ForUpdate:     " FOR UPDATE",
-		ForShare:      " FOR SHARE",
-		MaxRows:       func(int) int { return 20_000 },
-		CompactShards: 1,
-		placeholders:  func(q string) string { return q },
-		inInts:        "= ANY($%d::bigint[])",
-		intsArg:       func(list []int64) any { return list },
-		rows:          unnestRows,
-		classify:      classifyPostgres,
-		secret:        password,
+		Name:         Postgres,
+		ForUpdate:    " FOR UPDATE",
+		ForShare:     " FOR SHARE",
+		MaxRows:      func(int) int { return 20_000 },
+		placeholders: func(q string) string { return q },
+		inInts:       "= ANY($%d::bigint[])",
+		intsArg:      func(list []int64) any { return list },
+		rows:         unnestRows,
+		classify:     classifyPostgres,
+		secret:       password,
 	}
 }
 

@@ -12,14 +12,13 @@ const sqliteVariables = 32766
 // and is checked in every build.
 func newSQLiteDialect(classify func(error) Class) *Dialect {
 	return &Dialect{
-		Name:          SQLite,
-		MaxRows:       func(columns int) int { return min(500, sqliteVariables/columns) },
-		CompactShards: 8,
-		placeholders:  func(q string) string { return strings.ReplaceAll(q, "$", "?") },
-		inInts:        "IN (SELECT value FROM json_each($%d))",
-		intsArg:       func(list []int64) any { return JSONInts(list) },
-		rows:          valuesRows,
-		classify:      classify,
+		Name:         SQLite,
+		MaxRows:      func(columns int) int { return min(500, sqliteVariables/columns) },
+		placeholders: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
+		inInts:       "IN (SELECT value FROM json_each($%d))",
+		intsArg:      func(list []int64) any { return JSONInts(list) },
+		rows:         valuesRows,
+		classify:     classify,
 	}
 }
 
