@@ -254,29 +254,58 @@ func (f *chunkFiles) read(ctx context.Context, t tier, ids []int64, first, last 
 	return list, nil
 }
 
+// keysAtOnce is how many chunks one statement reads.
+const keysAtOnce = 4096
+
 func (d *chunkFile) chunks(ctx context.Context, t tier, ids []int64, first, last int64, want generations, list []Chunk) ([]Chunk, error) {
-	stmt, err := d.read.PrepareContext(ctx, "SELECT data FROM chunk WHERE key = ?")
-	if err != nil {
-		return nil, err
-	}
-	defer stmt.Close()
+	var keys []int64
+	var err error
 	for _, id := range ids {
 		for start := first; start <= last; start += t.unit {
 			r := want[shardStart{id / block.ShardSize, start}]
 			for gen := r.from; gen < r.to; gen++ {
-				c := Chunk{Series: id, Start: start, Gen: gen}
-				err := stmt.QueryRowContext(ctx, t.key(id, start, gen)).Scan(&c.Data)
-				if errors.Is(err, sql.ErrNoRows) {
-					continue // the series was silent
-				}
-				if err != nil {
+				keys = append(keys, t.key(id, start, gen))
+			}
+			if len(keys) >= keysAtOnce {
+				if list, err = d.byKey(ctx, t, first, keys, list); err != nil {
 					return nil, err
 				}
-				list = append(list, c)
+				keys = keys[:0]
 			}
 		}
 	}
-	return list, nil
+	return d.byKey(ctx, t, first, keys, list)
+}
+
+// byKey reads the chunks of some keys in one statement. Those that are missing are
+// of series that were silent.
+func (d *chunkFile) byKey(ctx context.Context, t tier, at int64, keys []int64, list []Chunk) ([]Chunk, error) {
+	if len(keys) == 0 {
+		return list, nil
+	}
+	rows, err := d.read.QueryContext(ctx, "SELECT chunk.key, data FROM json_each(?) AS k CROSS JOIN chunk ON chunk.key = k.value", dialect.JSONInts(keys))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key int64
+		var data []byte
+		if err := rows.Scan(&key, &data); err != nil {
+			return nil, err
+		}
+		list = append(list, t.chunk(at, key, data))
+	}
+	return list, rows.Err()
+}
+
+// chunk is the chunk of a key in the file that holds `at`.
+func (t tier) chunk(at, key int64, data []byte) Chunk {
+	place := key >> (seriesBits + genBits)
+	return Chunk{
+		Series: key & (1<<seriesBits - 1), Start: block.Floor(at, t.span) + place*t.unit,
+		Gen: key >> seriesBits & (1<<genBits - 1), Data: data,
+	}
 }
 
 // readShard returns what is wanted of a whole shard.

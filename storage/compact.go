@@ -22,7 +22,8 @@ type CompactStats struct {
 
 // Compact turns the blocks of arrival hours before `before` into chunks of one
 // series and hour, and brings the hourly rows up to date. It works in
-// transactions of a few shards; killed anywhere, it goes on where it was.
+// transactions of a shard, for which a flush on SQLite waits; killed anywhere, it
+// goes on where it was.
 // Blocks that arrive for an hour that was compacted already become a further
 // generation of its chunks, and the hour's row is computed anew.
 func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, err error) {
@@ -34,15 +35,11 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 		return stats, err
 	}
 	var room gathered
-	for len(work) > 0 {
-		n := 1
-		for n < len(work) && n < s.db.CompactShards && work[n].hour == work[0].hour {
-			n++
-		}
+	for _, w := range work {
 		var done CompactStats
 		err := s.writeParts(ctx, "compact", func(ctx context.Context, tx *sql.Tx) error {
 			done = CompactStats{}
-			return s.compact(ctx, tx, work[:n], &room, &done)
+			return s.compact(ctx, tx, w, &room, &done)
 		})
 		if err != nil {
 			return stats, err
@@ -52,7 +49,6 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 		stats.Chunks += done.Chunks
 		stats.Bytes += done.Bytes
 		stats.Rollups += done.Rollups
-		work = work[n:]
 	}
 	// Those that were emptied now go once no reader can know of their rows.
 	if _, err := s.db.Partitions.DropEmpty(ctx, s.db.Write, "flush_block", before, 2*s.timeout); err != nil {
@@ -101,20 +97,16 @@ type chunkRow struct {
 	hours, minutes []block.Point
 }
 
-func (s *Store) compact(ctx context.Context, tx *sql.Tx, work []shardHour, room *gathered, stats *CompactStats) error {
-	var rows []chunkRow
-	for _, w := range work {
-		found, err := s.takeBlocks(ctx, tx, w, room, stats)
-		if err != nil {
-			return fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
-		}
-		rows = append(rows, found...)
+func (s *Store) compact(ctx context.Context, tx *sql.Tx, w shardHour, room *gathered, stats *CompactStats) error {
+	rows, err := s.takeBlocks(ctx, tx, w, room, stats)
+	if err != nil {
+		return fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
 	}
 	switch {
 	case stats.Blocks == 0:
 		return nil // another daemon was here first
 	case len(rows) == 0: // all of it was deleted
-		return s.dropBlocks(ctx, tx, work)
+		return s.dropBlocks(ctx, tx, w)
 	}
 	if err := s.number(ctx, tx, rows); err != nil {
 		return err
@@ -133,7 +125,7 @@ func (s *Store) compact(ctx context.Context, tx *sql.Tx, work []shardHour, room 
 		stats.Bytes += int64(len(r.Data))
 	}
 	stats.Chunks, stats.Rollups = len(rows), n
-	return s.dropBlocks(ctx, tx, work)
+	return s.dropBlocks(ctx, tx, w)
 }
 
 // takeBlocks reads and locks the blocks of one shard and arrival hour, and
@@ -375,11 +367,7 @@ func (s *Store) addBases(ctx context.Context, tx *sql.Tx, rows []chunkRow) error
 	}, "ON CONFLICT (series_id, day) DO UPDATE SET sum = counter_day.sum + excluded.sum, neg = counter_day.neg + excluded.neg")
 }
 
-func (s *Store) dropBlocks(ctx context.Context, tx *sql.Tx, work []shardHour) error {
-	for _, w := range work {
-		if _, err := tx.ExecContext(ctx, s.db.Bind("DELETE FROM flush_block WHERE arrival_hour = $1 AND shard = $2"), w.hour, w.shard); err != nil {
-			return err
-		}
-	}
-	return nil
+func (s *Store) dropBlocks(ctx context.Context, tx *sql.Tx, w shardHour) error {
+	_, err := tx.ExecContext(ctx, s.db.Bind("DELETE FROM flush_block WHERE arrival_hour = $1 AND shard = $2"), w.hour, w.shard)
+	return err
 }

@@ -31,10 +31,12 @@ func (s *Store) Follow(ctx context.Context, writer string, seq uint64) (list []S
 	return list, upTo, err
 }
 
-// OldestBlock returns the first arrival hour that still has blocks, or one that
-// is later than any.
+// OldestBlock returns the arrival hour of the oldest block that a writer still has,
+// or one that is later than any. Every writer is asked by the index over writers: by
+// the key, which begins with the shard, all blocks would be looked at.
 func (s *Store) OldestBlock(ctx context.Context) (hour int64, err error) {
-	err = s.queryRow(ctx, "find the oldest block", &hour, "SELECT COALESCE(MIN(arrival_hour), 1000000000) FROM flush_block")
+	err = s.queryRow(ctx, "find the oldest block", &hour, `SELECT COALESCE(MIN(hour), 1000000000) FROM (
+SELECT (SELECT arrival_hour FROM flush_block b WHERE b.writer = w.writer ORDER BY seq LIMIT 1) AS hour FROM writer_position w) AS oldest`)
 	return hour, err
 }
 

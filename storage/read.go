@@ -90,9 +90,12 @@ func (s *Store) Read(ctx context.Context, r ReadRequest) (sel Selection, err err
 }
 
 // selectPoints asks twice: which blocks and generations there are, and then for
-// what they hold.
+// what they hold. Where that can be asked at once, it is.
 func (s *Store) selectPoints(ctx context.Context, at dialect.Snapshot, r ReadRequest, sel *Selection) error {
 	k := &reading{Store: s, request: r, sel: sel}
+	if done, err := k.atOnce(ctx, at); done || err != nil {
+		return err
+	}
 	if err := k.survey(ctx, at); err != nil {
 		return err
 	}
@@ -104,7 +107,52 @@ func (s *Store) selectPoints(ctx context.Context, at dialect.Snapshot, r ReadReq
 		}
 		queries = append(queries, more...)
 	}
-	return at.Ask(ctx, true, append(queries, s.blockQueries(sel.Blocks)...)...)
+	missing := s.blockQueries(sel.Blocks)
+	if r.Held != nil {
+		s.unheld.Store(len(missing) > 0)
+	}
+	return at.Ask(ctx, true, append(queries, missing...)...)
+}
+
+// atOnce asks for everything in one round trip, where a database over a network
+// holds chunks by rows: the finest points of a span are those of the generations
+// that the same answer names. It is done unless floors were raised since the last
+// read, or the caller had not every block. While callers have not, asking twice is
+// cheaper.
+func (k *reading) atOnce(ctx context.Context, at dialect.Snapshot) (done bool, err error) {
+	planned := k.tiers.Load()
+	if k.files != nil || planned == nil || k.request.Held != nil && k.unheld.Load() {
+		return false, nil
+	}
+	k.plan(*planned)
+	found := floors{}
+	queries := []dialect.Query{floorsQuery(found, ""), k.blocksQuery(k.request.Held == nil), k.basesQuery()}
+	for _, p := range k.parts {
+		if p.span.Width != 0 {
+			return false, nil
+		}
+		queries = append(queries, k.generationsQuery(shardsOf(p.ids), p.span, heldBy[0], p.want))
+		for _, t := range p.fine {
+			queries = append(queries, k.rowsQuery(t, p.ids, floorHour(p.span.From)*hourMillis, p.span.To, p.want, k.take(p.span)))
+		}
+	}
+	if err := at.Ask(ctx, true, queries...); err != nil {
+		return false, err
+	}
+	k.tiers.Store(&found)
+	unheld := slices.ContainsFunc(k.sel.Blocks, func(b StoredBlock) bool { return b.Data == nil })
+	if unheld {
+		k.unheld.Store(true)
+	}
+	return maps.Equal(found, *planned) && !unheld, nil
+}
+
+// take adds a chunk of which the points in a span are meant.
+func (k *reading) take(span Span) func(Chunk) {
+	return func(c Chunk) {
+		c.Span = span
+		k.sel.Chunks = append(k.sel.Chunks, c)
+	}
 }
 
 // reading is one Read under way.
@@ -138,7 +186,7 @@ func (k *reading) survey(ctx context.Context, at dialect.Snapshot) error {
 	for {
 		found := floors{}
 		k.plan(*planned)
-		queries := []dialect.Query{floorsQuery(found, ""), k.blocksQuery(), k.basesQuery()}
+		queries := []dialect.Query{floorsQuery(found, ""), k.blocksQuery(false), k.basesQuery()}
 		for _, p := range k.parts {
 			queries = append(queries, k.generationsQuery(shardsOf(p.ids), p.span, heldBy[p.span.Width], p.want))
 			if p.span.Width == minuteMillis {
@@ -159,7 +207,7 @@ func (k *reading) survey(ctx context.Context, at dialect.Snapshot) error {
 // plan empties what was found, and cuts the time into parts.
 func (k *reading) plan(f floors) {
 	r, sel := k.request, k.sel
-	k.parts, sel.Blocks = nil, nil
+	k.parts, sel.Blocks, sel.Chunks, sel.Rollups = nil, nil, nil, nil
 	clear(sel.Bases)
 	add := func(ids []int64, spans []Span, fine []tier) {
 		for _, span := range spans {
@@ -183,10 +231,7 @@ var sketchTiers = []tier{tierSketches, tierPoints}
 // fetch returns the queries for a part's own tier, and for the ten-second chunks
 // that the tier does not hold yet. What is in files it reads at once.
 func (k *reading) fetch(ctx context.Context, at dialect.Snapshot, p *part) (queries []dialect.Query, err error) {
-	take := func(c Chunk) {
-		c.Span = p.span
-		k.sel.Chunks = append(k.sel.Chunks, c)
-	}
+	take := k.take(p.span)
 	add := func(t tier, want generations) error {
 		q, err := k.chunksQuery(ctx, t, p.ids, want, take)
 		queries = append(queries, q...)
@@ -276,17 +321,25 @@ func (s *Store) generationsQuery(shards []int64, span Span, held string, want ge
 	}
 }
 
-// blocksQuery finds which blocks there are, with the bytes of those that the
-// caller has.
-func (k *reading) blocksQuery() dialect.Query {
+// blocksQuery finds which blocks there are, with the bytes of all, or of those that
+// the caller has.
+func (k *reading) blocksQuery(bytes bool) dialect.Query {
 	all := slices.Concat(k.request.IDs, k.request.Sketches)
 	slices.Sort(all)
+	columns := "arrival_hour, shard, writer, seq"
+	if bytes {
+		columns += ", data"
+	}
 	return dialect.Query{
-		SQL:  "SELECT arrival_hour, shard, writer, seq FROM flush_block WHERE shard " + k.db.InInts(1) + " ORDER BY writer, seq",
+		SQL:  "SELECT " + columns + " FROM flush_block WHERE shard " + k.db.InInts(1) + " ORDER BY writer, seq",
 		Args: []any{k.db.IntsArg(shardsOf(all))},
 		Take: func(row dialect.Row) error {
 			var b StoredBlock
-			if err := row.Scan(&b.Hour, &b.Shard, &b.Writer, &b.Seq); err != nil {
+			to := []any{&b.Hour, &b.Shard, &b.Writer, &b.Seq}
+			if bytes {
+				to = append(to, &b.Data)
+			}
+			if err := row.Scan(to...); err != nil {
 				return err
 			}
 			if k.request.Held != nil {
@@ -376,7 +429,13 @@ func (s *Store) chunksQuery(ctx context.Context, t tier, ids []int64, want gener
 		}
 		return nil, err
 	}
-	return []dialect.Query{{
+	return []dialect.Query{s.rowsQuery(t, ids, first, last, want, take)}, nil
+}
+
+// rowsQuery asks Postgres for the chunks that begin in [first, last], and takes
+// those that are wanted when they come.
+func (s *Store) rowsQuery(t tier, ids []int64, first, last int64, want generations, take func(Chunk)) dialect.Query {
+	return dialect.Query{
 		SQL:  "SELECT series_id, start_ts, gen, data FROM " + t.name + " WHERE series_id " + s.db.InInts(1) + " AND start_ts >= $2 AND start_ts <= $3",
 		Args: []any{s.db.IntsArg(ids), first, last},
 		Take: func(row dialect.Row) error {
@@ -389,7 +448,7 @@ func (s *Store) chunksQuery(ctx context.Context, t tier, ids []int64, want gener
 			}
 			return nil
 		},
-	}}, nil
+	}
 }
 
 func (k *reading) basesQuery() dialect.Query {

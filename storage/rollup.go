@@ -26,19 +26,14 @@ func (s *Store) rollHours(ctx context.Context) (rows int, err error) {
 			return err
 		}, "SELECT shard, hour FROM compaction WHERE rolled < gens ORDER BY hour, shard")
 	})
-	for part := range slices.Chunk(work, s.db.CompactShards) {
+	for _, w := range work {
 		if err != nil {
 			break
 		}
 		done := 0
-		err = s.writeParts(ctx, "roll up", func(ctx context.Context, tx *sql.Tx) error {
-			done = 0
-			for _, w := range part {
-				n, err := s.rollHour(ctx, tx, w)
-				if err != nil {
-					return fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
-				}
-				done += n
+		err = s.writeParts(ctx, "roll up", func(ctx context.Context, tx *sql.Tx) (err error) {
+			if done, err = s.rollHour(ctx, tx, w); err != nil {
+				return fmt.Errorf("shard %d of hour %d: %w", w.shard, w.hour, err)
 			}
 			return nil
 		})

@@ -61,7 +61,9 @@ type Store struct {
 	// tiers are the floors that the last reader saw: the next one plans with them,
 	// and asks whether they still hold together with everything else.
 	tiers atomic.Pointer[floors]
-	index *seriesIndex
+	// unheld says that the last reader which holds blocks lacked some.
+	unheld atomic.Bool
+	index  *seriesIndex
 }
 
 const defaultTimeout = 30 * time.Second

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"time"
@@ -27,12 +28,15 @@ removed again. A Postgres database has to be empty, and keeps what was written.
 --mix realistic has counters that jitter, gauges that walk by hundredths and
 constants, 40, 40 and 20 in a hundred; noisy gives the gauges seventeen digits;
 timers are histograms alone. --lookup names the series, has them indexed, and
-times look-ups by tags.
+times look-ups by tags. --compact, --retain and --open say what work on the store
+costs those who write, and make a store for a daemon to start on.
 
 Examples:
    nexusctl bench storage --series 100000 --flushes 20
    nexusctl bench storage --series 100000 --flushes 20 --beside
-   nexusctl bench storage --series 5000 --hours 24
+   nexusctl bench storage --series 100000 --compact
+   nexusctl bench storage --series 5000 --hours 24 --retain
+   nexusctl bench storage --series 100 --hours 721 --at-once
    nexusctl bench storage --lookup --series 1000000
    nexusctl bench storage --series 5000 --hours 24 --storage postgres://nexus@localhost/empty --server-pid 4711`,
 		Flags: []cli.Flag{
@@ -43,9 +47,14 @@ Examples:
 			&cli.IntFlag{Name: "hours", Usage: "hours of points that are stored, compacted and read", Value: 24},
 			&cli.IntFlag{Name: "flushes", Usage: "time so many flushes, and nothing else"},
 			&cli.BoolFlag{Name: "beside", Usage: "with --flushes: time reads of the last hour beside them"},
+			&cli.BoolFlag{Name: "compact", Usage: "time flushes while an hour of as many series is compacted, and nothing else"},
+			&cli.BoolFlag{Name: "open", Usage: "with --flushes: they are of the hour that goes on now, for a daemon to start on"},
+			&cli.BoolFlag{Name: "at-once", Usage: "store each hour in one flush: for reads of many days, whose cost then says nothing"},
+			&cli.BoolFlag{Name: "retain", Usage: "give up the first day at the end"},
 			&cli.BoolFlag{Name: "lookup", Usage: "time look-ups by tags, and nothing else"},
 			&cli.DurationFlag{Name: "step", Usage: "between two points of a series", Value: 10 * time.Second},
 			&cli.StringFlag{Name: "mix", Usage: "realistic, noisy or timers", Value: "realistic"},
+			&cli.StringFlag{Name: "profile", Usage: "write a processor profile of this process to `FILE`"},
 			&cli.IntFlag{Name: "server-pid", Usage: "count the processor time of this process and its children too (Linux)"},
 		},
 		Action: benchStorage,
@@ -78,8 +87,10 @@ func benchStorage(c *cli.Context) error {
 		measured = measure.Lookups
 	}
 	results, err := measureStorage(ctx, c, measured, measure.Options{
-		Mix: mix, Series: c.Int("series"), Hours: c.Int("hours"), Flushes: c.Int("flushes"), Beside: c.Bool("beside"), Step: c.Duration("step").Milliseconds(),
-		CPU: func() float64 { return loadgen.CPUTime().Seconds() + processTime(pid) },
+		Mix: mix, Series: c.Int("series"), Hours: c.Int("hours"), Flushes: c.Int("flushes"), Beside: c.Bool("beside"),
+		Compact: c.Bool("compact"), Open: c.Bool("open"), AtOnce: c.Bool("at-once"), Retain: c.Bool("retain"), Step: c.Duration("step").Milliseconds(),
+		CPU:    func() float64 { return loadgen.CPUTime().Seconds() },
+		Server: serverTime(pid),
 		Tell: func(format string, args ...any) {
 			if isTerminal(c.App.ErrWriter) {
 				_, _ = fmt.Fprintf(c.App.ErrWriter, format+"\n", args...)
@@ -124,7 +135,31 @@ func measureStorage(ctx context.Context, c *cli.Context, run func(context.Contex
 	if z, err := s.Sizes(ctx); err != nil || z.Series > 0 {
 		return nil, errors.Join(err, usage("the store has %d series: only an empty one is measured", z.Series))
 	}
-	return run(ctx, s, o)
+	stop, err := profileTo(c.String("profile"))
+	if err != nil {
+		return nil, err
+	}
+	results, err := run(ctx, s, o)
+	return results, errors.Join(err, stop())
+}
+
+// profileTo writes a processor profile into a file until it is stopped; nothing
+// where path is empty.
+func profileTo(path string) (stop func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("--profile: %w", err)
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("--profile: %w", err), f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
 }
 
 func storageTable(results []measure.Result) *table {
@@ -142,15 +177,20 @@ func storageTable(results []measure.Result) *table {
 	return t
 }
 
+// serverTime is what a process and its children take; nil where there is none.
+func serverTime(pid int) func() float64 {
+	if pid == 0 {
+		return nil
+	}
+	return func() float64 { return processTime(pid) }
+}
+
 // ticks is how many clock ticks Linux counts in a second, whatever the machine.
 const ticks = 100
 
 // processTime returns the seconds of processor time that a process, its living
 // children and those it has waited for have taken; 0 where /proc does not say.
 func processTime(pid int) float64 {
-	if pid == 0 {
-		return 0
-	}
 	sum := 0.0
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {

@@ -2,9 +2,11 @@ package query
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/storage"
@@ -57,15 +59,60 @@ func (r *Reader) merge(list []Series, win lane.Window, sel storage.Selection, da
 	return nil
 }
 
+// decoders is how many chunks are decoded at once, of reads with many: a read is
+// one of several, beside the lanes.
+const decoders = 2
+
+// manyChunks is from where on decoding them takes longer than handing them out.
+const manyChunks = 64
+
 func (r *Reader) addChunks(piles map[int64]*pile, chunks []storage.Chunk) error {
 	slices.SortStableFunc(chunks, func(a, b storage.Chunk) int {
 		return cmp.Or(cmp.Compare(a.Series, b.Series), cmp.Compare(a.Start, b.Start), cmp.Compare(a.Gen, b.Gen))
 	})
-	for _, c := range chunks {
-		p := piles[c.Series]
-		if p == nil {
-			continue
+	if len(chunks) < manyChunks {
+		return addChunks(piles, chunks)
+	}
+	var wg sync.WaitGroup
+	var errs [decoders]error
+	for i := range decoders {
+		first, last := seriesFrom(chunks, i*len(chunks)/decoders), seriesFrom(chunks, (i+1)*len(chunks)/decoders)
+		wg.Go(func() { errs[i] = addChunks(piles, chunks[first:last]) })
+	}
+	wg.Wait()
+	return errors.Join(errs[:]...)
+}
+
+// seriesFrom returns where a series begins, at i or behind it.
+func seriesFrom(chunks []storage.Chunk, i int) int {
+	for i > 0 && i < len(chunks) && chunks[i].Series == chunks[i-1].Series {
+		i++
+	}
+	return i
+}
+
+// addChunks decodes the chunks of each series into room that is made once.
+func addChunks(piles map[int64]*pile, chunks []storage.Chunk) error {
+	for len(chunks) > 0 {
+		n, points := 0, 0
+		for n < len(chunks) && chunks[n].Series == chunks[0].Series {
+			points += block.ChunkPoints(chunks[n].Data)
+			n++
 		}
+		if p := piles[chunks[0].Series]; p != nil {
+			p.chunks = slices.Grow(p.chunks, points)
+			if err := p.decode(chunks[:n]); err != nil {
+				return err
+			}
+		}
+		chunks = chunks[n:]
+	}
+	return nil
+}
+
+// decode appends the points of one series' chunks.
+func (p *pile) decode(chunks []storage.Chunk) error {
+	for _, c := range chunks {
 		before := len(p.chunks)
 		points, err := block.DecodeChunk(c.Data, c.Start, p.chunks)
 		if err != nil {
@@ -130,19 +177,23 @@ func pick(data []byte, ids []int64) (points []block.Point, err error) {
 
 // reduce merges the pile into one point a bucket, by time.
 func (p *pile) reduce() []block.Point {
-	parts := [][]block.Point{reduce(p.chunks, block.MergeWriters)}
+	all := reduce(p.chunks, block.MergeWriters)
+	if len(p.writers) == 0 {
+		return all
+	}
+	parts := [][]block.Point{all}
 	for _, w := range slices.Sorted(maps.Keys(p.writers)) {
 		parts = append(parts, reduce(p.writers[w], block.Merge))
 	}
-	all := parts[0]
-	if len(parts) > 1 {
-		all = reduce(slices.Concat(parts...), block.MergeWriters)
-	}
-	return all
+	return reduce(slices.Concat(parts...), block.MergeWriters)
 }
 
-// reduce sorts by time, keeping the order of equals, and merges those.
+// reduce sorts by time, keeping the order of equals, and merges those. Most have
+// nothing to be merged, and stay where they are.
 func reduce(points []block.Point, merge func(a, b block.Point) block.Point) []block.Point {
+	if inOrder(points) {
+		return points
+	}
 	slices.SortStableFunc(points, func(a, b block.Point) int { return cmp.Compare(a.Time, b.Time) })
 	out := points[:0:0]
 	for _, p := range points {
@@ -155,6 +206,16 @@ func reduce(points []block.Point, merge func(a, b block.Point) block.Point) []bl
 		out = append(out, p)
 	}
 	return out
+}
+
+// inOrder reports points by time, no two at one.
+func inOrder(points []block.Point) bool {
+	for i := 1; i < len(points); i++ {
+		if points[i-1].Time >= points[i].Time {
+			return false
+		}
+	}
+	return true
 }
 
 // widen merges the points, which come by time, that fall into one bucket of
@@ -185,13 +246,18 @@ func byTime(p block.Point, at int64) int { return cmp.Compare(p.Time, at) }
 // settle keeps the points of the range. What lies before it was not compacted
 // yet, so the store's base does not hold it.
 func (s *Series) settle(points []block.Point, day, to int64) {
-	for _, p := range points {
-		switch {
-		case p.Time < day:
-			s.Base.Sum += p.Sum
-			s.Base.Neg += p.Neg
-		case p.Time <= to:
-			s.Points = append(s.Points, p)
-		}
+	for len(points) > 0 && points[0].Time < day {
+		s.Base.Sum += points[0].Sum
+		s.Base.Neg += points[0].Neg
+		points = points[1:]
 	}
+	n := len(points)
+	for n > 0 && points[n-1].Time > to {
+		n--
+	}
+	if len(s.Points) == 0 && n > 0 {
+		s.Points = points[:n:n]
+		return
+	}
+	s.Points = append(s.Points, points[:n]...)
 }

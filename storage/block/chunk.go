@@ -296,30 +296,45 @@ func (u *unpacked) points(base int64, dst []Point) ([]Point, error) {
 	return dst, nil
 }
 
-// Floats decodes one float column alone, with the points' times.
-func Floats(b []byte, base int64, c Column) (times []int64, values []float64, err error) {
+// Floats decodes one float column alone, with the points' times, into the room of
+// times and values.
+func Floats(b []byte, base int64, c Column, times []int64, values []float64) ([]int64, []float64, error) {
 	k, err := openChunk(b)
 	if err != nil {
 		return nil, nil, err
 	}
-	if times, err = unpackInts(nil, k.columns[ColumnTime], k.n); err != nil {
+	if times, err = unpackInts(times, k.columns[ColumnTime], k.n); err != nil {
 		return nil, nil, err
 	}
 	for i := range times {
 		times[i] += base
+	}
+	r := rooms.Get().(*room)
+	if k.n <= maxRoom {
+		defer rooms.Put(r)
 	}
 	if len(k.columns[c]) == 0 {
 		switch impliedBy(k.kind, c) {
 		case ColumnLast:
 			c = ColumnLast
 		case ColumnN:
-			counts, err := unpackInts(nil, k.columns[ColumnN], k.n)
-			for _, n := range counts {
+			if r.spare, err = unpackInts(r.spare, k.columns[ColumnN], k.n); err != nil {
+				return nil, nil, err
+			}
+			values = values[:0]
+			for _, n := range r.spare {
 				values = append(values, float64(n))
 			}
-			return times, values, err
+			return times, values, nil
 		}
 	}
-	values, _, err = unpackFloats(nil, nil, k.columns[c], k.n)
+	values, r.spare, err = unpackFloats(values, r.spare, k.columns[c], k.n)
 	return times, values, err
+}
+
+// ChunkPoints returns how many points there is room to be made for: what the chunk
+// says, unchecked, but no more than a chunk by the tiers has.
+func ChunkPoints(b []byte) int {
+	c := cursor{b: b[min(len(b), 2):]}
+	return int(min(c.uvarint(), maxRoom))
 }

@@ -35,7 +35,7 @@ func columnsAgree(t *testing.T, b []byte) {
 		t.Fatalf("%d points of kind %d, the chunk says %d of %d", len(whole), whole[0].Kind, n, kind)
 	}
 	for c := ColumnSum; c <= ColumnLast; c++ {
-		times, values, err := Floats(b, base, c)
+		times, values, err := Floats(b, base, c, nil, nil)
 		if err != nil || wholeErr != nil || !hasColumn(kind, c) {
 			continue
 		}

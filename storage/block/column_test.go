@@ -20,7 +20,7 @@ func TestFloats(t *testing.T) {
 			if !c.isFloat() {
 				continue
 			}
-			times, values, err := Floats(b, base, c)
+			times, values, err := Floats(b, base, c, nil, nil)
 			if err != nil || len(times) != len(points) || len(values) != len(points) {
 				t.Fatalf("column %d: %d times, %d values, %v", c, len(times), len(values), err)
 			}
@@ -39,7 +39,7 @@ func TestFloats(t *testing.T) {
 func TestFloatsOfDamage(t *testing.T) {
 	b := AppendChunk(nil, base, Counter, []Point{{Time: base, N: 1, Sum: 1}})
 	b[3] ^= 1
-	if _, _, err := Floats(b, base, ColumnSum); !errors.Is(err, ErrMalformed) {
+	if _, _, err := Floats(b, base, ColumnSum, nil, nil); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a damaged chunk: %v", err)
 	}
 	if _, _, err := ChunkInfo(b[:3]); !errors.Is(err, ErrMalformed) {

@@ -138,16 +138,11 @@ func header(b []byte) (Info, cursor, error) {
 
 // DecodeBlock appends the block's points to dst, by kind, series and time.
 func DecodeBlock(b []byte, dst []Point) ([]Point, error) {
-	return decode(b, dst, func(int64) bool { return true })
+	return sections(b, dst, (*section).decode)
 }
 
-// FindSeries appends the points of one series. Everything else of the block is
-// stepped over.
-func FindSeries(b []byte, id int64, dst []Point) ([]Point, error) {
-	return decode(b, dst, func(series int64) bool { return series == id })
-}
-
-func decode(b []byte, dst []Point, want func(series int64) bool) ([]Point, error) {
+// sections has each section of n points taken.
+func sections(b []byte, dst []Point, take func(s *section, n int, dst []Point) ([]Point, error)) ([]Point, error) {
 	info, c, err := header(b)
 	if err != nil {
 		return dst, err
@@ -168,7 +163,7 @@ func decode(b []byte, dst []Point, want func(series int64) bool) ([]Point, error
 			return dst, fmt.Errorf("%w: section of %d points", ErrMalformed, n)
 		}
 		left -= n
-		if dst, err = s.decode(n, dst, want); err != nil {
+		if dst, err = take(&s, n, dst); err != nil {
 			return dst, err
 		}
 	}

@@ -1,24 +1,27 @@
 package block
 
-import (
-	"fmt"
-	"math"
-)
+import "math"
 
 // section reads the points of one kind.
 type section struct {
 	kind        Kind
 	first, base int64
 	c           cursor
-	cols        []column
+	cols        []column // in room, series, time and N apart
+	room        [maxColumns]column
 	blobs       []byte // of the sketches, in order
 }
+
+// maxColumns is as many as a gauge has behind series, time and N.
+const maxColumns = 6
 
 // Columns of each kind behind series, time and N, as appendSection writes them.
 var columnsOf = [numSections]int{Counter: 2, Gauge: 3, Histogram: 5, Set: 1, Raw: 1, rawExtended: 3}
 
-func (s *section) decode(n int, dst []Point, want func(int64) bool) ([]Point, error) {
-	ids, times, ns := s.c.column(), s.c.column(), s.c.column()
+// open takes the section's columns: series, time and N, and what the kind has more.
+func (s *section) open() (ids, times, ns column) {
+	ids, times, ns = s.c.column(), s.c.column(), s.c.column()
+	s.cols = s.room[:0]
 	for range columnsOf[s.kind] {
 		s.cols = append(s.cols, s.c.column())
 	}
@@ -28,20 +31,23 @@ func (s *section) decode(n int, dst []Point, want func(int64) bool) ([]Point, er
 	if s.kind == Histogram || s.kind == Set || s.kind == rawExtended {
 		s.blobs, s.c.b = s.c.b, nil
 	}
+	return ids, times, ns
+}
+
+// decode appends the section's n points.
+func (s *section) decode(n int, dst []Point) ([]Point, error) {
+	ids, times, ns := s.open()
 	id := s.first
 	for range n {
 		id += ids.int()
-		p := Point{Series: id, Time: s.base + times.int(), Kind: s.kind, N: uint64(ns.int())}
-		s.fields(&p)
+		dst = append(dst, Point{Series: id, Time: s.base + times.int(), Kind: s.kind, N: uint64(ns.int())})
+		s.fields(&dst[len(dst)-1])
 		if s.c.bad || ids.c.bad {
 			break // nothing that follows means anything
 		}
-		if want(id) {
-			dst = append(dst, p)
-		}
 	}
 	if !ids.done() || !times.done() || !ns.done() || !s.done() {
-		return dst, fmt.Errorf("%w: section of kind %d", ErrMalformed, s.kind)
+		return dst, s.malformed()
 	}
 	return dst, nil
 }

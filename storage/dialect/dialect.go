@@ -38,10 +38,6 @@ type Dialect struct {
 	ForShare string
 	// MaxRows bounds the rows of one batch statement, given its columns.
 	MaxRows func(columns int) int
-	// CompactShards is how many shards one transaction of a compaction
-	// covers. SQLite rewrites every page it deletes from, and neighbouring
-	// shards share pages.
-	CompactShards int
 
 	placeholders func(query string) string
 	inInts       string
@@ -178,9 +174,9 @@ type Database struct {
 	// Partitions is nil where tables have none.
 	Partitions *Partitions
 
-	pool   *pgxpool.Pool               // Postgres's
-	shrink func(context.Context) error // nil: the database does that itself
-	close  func() error
+	snapshots *pgxpool.Pool               // Postgres's connections of Look; nil: Read's
+	shrink    func(context.Context) error // nil: the database does that itself
+	close     func() error
 }
 
 // Shrink gives room that is free back to the disk, where the database does not do

@@ -29,11 +29,20 @@ func openPostgres(ctx context.Context, c Config) (*Database, error) {
 	if c.Password != "" {
 		pc.ConnConfig.Password = c.Password
 	}
-	pc.MaxConns = int32(min(max(c.MaxConns, minConns), 10_000))
+	conns := min(max(c.MaxConns, minConns), 10_000)
 	setParameters(pc.ConnConfig.RuntimeParams, c)
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	look := pc.Copy()
+	setSnapshots(look.ConnConfig.RuntimeParams)
+	look.MaxConns = int32(max(conns/2, 1))
+	pc.MaxConns = int32(max(conns-conns/2, minConns))
+	pool, err := newPool(ctx, pc)
 	if err != nil {
-		return nil, errors.New(scrub(fmt.Sprintf("open pool: %v", err), pc.ConnConfig.Password))
+		return nil, err
+	}
+	snapshots, err := newPool(ctx, look)
+	if err != nil {
+		pool.Close()
+		return nil, err
 	}
 	db := stdlib.OpenDBFromPool(pool)
 	db.SetMaxOpenConns(int(pc.MaxConns))
@@ -41,8 +50,28 @@ func openPostgres(ctx context.Context, c Config) (*Database, error) {
 		Dialect: newPostgresDialect(pc.ConnConfig.Password),
 		Write:   db, Read: db,
 		Partitions: newPartitions(c.Logger),
-		close:      func() error { err := db.Close(); pool.Close(); return err },
+		snapshots:  snapshots,
+		close:      func() error { err := db.Close(); pool.Close(); snapshots.Close(); return err },
 	}, nil
+}
+
+func newPool(ctx context.Context, c *pgxpool.Config) (*pgxpool.Pool, error) {
+	pool, err := pgxpool.NewWithConfig(ctx, c)
+	if err != nil {
+		return nil, errors.New(scrub(fmt.Sprintf("open pool: %v", err), c.ConnConfig.Password))
+	}
+	return pool, nil
+}
+
+// setSnapshots makes every batch of statements one that reads what the store held
+// at one moment, without a statement that says so. What is asked is planned once and
+// not each time, for planning takes longer than small reads do; and a plan that was
+// made while a partition was empty must not read it from end to end when it is full.
+func setSnapshots(p map[string]string) {
+	p["default_transaction_isolation"] = "repeatable read"
+	p["default_transaction_read_only"] = "on"
+	p["plan_cache_mode"] = "force_generic_plan"
+	p["enable_seqscan"] = "off"
 }
 
 // setParameters sets what the store relies on. Durability is not the URL's to
@@ -61,17 +90,16 @@ func setParameters(p map[string]string, c Config) {
 
 func newPostgresDialect(password string) *Dialect {
 	return &Dialect{
-		Name:          Postgres,
-		ForUpdate:     " FOR UPDATE",
-		ForShare:      " FOR SHARE",
-		MaxRows:       func(int) int { return 20_000 },
-		CompactShards: 1,
-		placeholders:  func(q string) string { return q },
-		inInts:        "= ANY($%d::bigint[])",
-		intsArg:       func(list []int64) any { return list },
-		rows:          unnestRows,
-		classify:      classifyPostgres,
-		secret:        password,
+		Name:         Postgres,
+		ForUpdate:    " FOR UPDATE",
+		ForShare:     " FOR SHARE",
+		MaxRows:      func(int) int { return 20_000 },
+		placeholders: func(q string) string { return q },
+		inInts:       "= ANY($%d::bigint[])",
+		intsArg:      func(list []int64) any { return list },
+		rows:         unnestRows,
+		classify:     classifyPostgres,
+		secret:       password,
 	}
 }
 

@@ -25,15 +25,16 @@ type Query struct {
 type Snapshot interface {
 	// Ask puts several queries at once, and has every answer taken, in their
 	// order. Last says that nothing is asked any more: on Postgres the transaction
-	// then ends in the same round trip.
+	// then ends in the same round trip. What is asked behind the last is of another
+	// moment.
 	Ask(ctx context.Context, last bool, queries ...Query) error
 }
 
 // Look runs f with a snapshot. A database over a network answers what is asked at
 // once in one round trip, which is most of what a small read takes.
 func (d *Database) Look(ctx context.Context, f func(Snapshot) error) error {
-	if d.pool != nil {
-		return lookPostgres(ctx, d.pool, f)
+	if d.snapshots != nil {
+		return lookPostgres(ctx, d.snapshots, f)
 	}
 	tx, err := d.Read.BeginTx(ctx, nil) // a deferred transaction of SQLite is a snapshot
 	if err != nil {
@@ -77,15 +78,6 @@ func (t transaction) one(ctx context.Context, q Query) error {
 	return rows.Err()
 }
 
-// beginSnapshot has what is asked planned once and not each time, for planning
-// takes longer than small reads do. A plan that was made while a partition was
-// empty must not read it from end to end when it is full.
-var beginSnapshot = []string{
-	"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-	"SET LOCAL plan_cache_mode = force_generic_plan",
-	"SET LOCAL enable_seqscan = off",
-}
-
 func lookPostgres(ctx context.Context, pool *pgxpool.Pool, f func(Snapshot) error) (err error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
@@ -103,8 +95,8 @@ func lookPostgres(ctx context.Context, pool *pgxpool.Pool, f func(Snapshot) erro
 	return p.end(ctx)
 }
 
-// pipeline sends what is asked at once as one batch: the first begins the
-// transaction, the last ends it.
+// pipeline sends what is asked at once as one batch. A batch that is the first and
+// the last is a transaction by itself; else the first begins one, and the last ends it.
 type pipeline struct {
 	conn         *pgx.Conn
 	begun, ended bool
@@ -112,15 +104,14 @@ type pipeline struct {
 
 func (p *pipeline) Ask(ctx context.Context, last bool, queries ...Query) (err error) {
 	var b pgx.Batch
-	if !p.begun {
-		for _, q := range beginSnapshot {
-			b.Queue(q)
-		}
+	begin, commit := !p.begun && !last, p.begun && last
+	if begin {
+		b.Queue("BEGIN")
 	}
 	for _, q := range queries {
 		b.Queue(q.SQL, q.Args...)
 	}
-	if last {
+	if commit {
 		b.Queue("COMMIT")
 	}
 	if b.Len() == 0 {
@@ -128,12 +119,10 @@ func (p *pipeline) Ask(ctx context.Context, last bool, queries ...Query) (err er
 	}
 	answers := p.conn.SendBatch(ctx, &b)
 	defer func() { err = errors.Join(err, answers.Close()) }()
-	if !p.begun {
+	if begin {
 		p.begun = true
-		for range beginSnapshot {
-			if _, err := answers.Exec(); err != nil {
-				return err
-			}
+		if _, err := answers.Exec(); err != nil {
+			return err
 		}
 	}
 	for _, q := range queries {
@@ -141,7 +130,7 @@ func (p *pipeline) Ask(ctx context.Context, last bool, queries ...Query) (err er
 			return err
 		}
 	}
-	if last {
+	if commit {
 		_, err = answers.Exec()
 		p.ended = err == nil
 	}

@@ -12,21 +12,20 @@ const sqliteVariables = 32766
 // and is checked in every build.
 func newSQLiteDialect(classify func(error) Class) *Dialect {
 	return &Dialect{
-		Name:          SQLite,
-		MaxRows:       func(columns int) int { return min(500, sqliteVariables/columns) },
-		CompactShards: 8,
-		placeholders:  func(q string) string { return strings.ReplaceAll(q, "$", "?") },
-		inInts:        "IN (SELECT value FROM json_each($%d))",
-		intsArg:       jsonInts,
-		rows:          valuesRows,
-		classify:      classify,
+		Name:         SQLite,
+		MaxRows:      func(columns int) int { return min(500, sqliteVariables/columns) },
+		placeholders: func(q string) string { return strings.ReplaceAll(q, "$", "?") },
+		inInts:       "IN (SELECT value FROM json_each($%d))",
+		intsArg:      func(list []int64) any { return JSONInts(list) },
+		rows:         valuesRows,
+		classify:     classify,
 	}
 }
 
-// jsonInts writes the list that json_each reads: one parameter, one prepared
-// statement, whatever the number of values.
-func jsonInts(list []int64) any {
-	b := make([]byte, 0, 2+12*len(list))
+// JSONInts writes the list that SQLite's json_each reads: one parameter, one
+// prepared statement, whatever the number of values.
+func JSONInts(list []int64) string {
+	b := make([]byte, 0, 2+20*len(list))
 	b = append(b, '[')
 	for i, v := range list {
 		if i > 0 {

@@ -11,6 +11,10 @@ import (
 	"example.com/nexusctl/storage/block"
 )
 
+// warmUps are the reads that are not timed: the first ones open connections and have
+// their statements prepared, once in a process.
+const warmUps = 10
+
 // beside times reads of the last hour while one flush follows the other, from the
 // store and with blocks that are held in memory, as a daemon holds them.
 func (r *run) beside(ctx context.Context) ([]Result, error) {
@@ -35,7 +39,9 @@ func (r *run) beside(ctx context.Context) ([]Result, error) {
 			if _, t.err = r.points(reads, req); t.err != nil {
 				break
 			}
-			t.took[i%2] = append(t.took[i%2], time.Since(began).Seconds()*1000)
+			if i >= warmUps {
+				t.took[i%2] = append(t.took[i%2], time.Since(began).Seconds()*1000)
+			}
 			time.Sleep(time.Millisecond)
 		}
 		done <- t
@@ -86,43 +92,17 @@ func (h *head) held(k storage.BlockKey) []byte {
 	return h.blocks[k]
 }
 
-// sumSeries is how many series one sum takes, and sumTries how often it is taken.
-const (
-	sumSeries = 1000
-	sumTries  = 10
-)
-
-// sums times what a sum over many series by the minute takes: reading, decoding
-// and adding up.
-func (r *run) sums(ctx context.Context) ([]Result, error) {
-	n := min(sumSeries, len(r.set.ids))
-	var took []float64
-	for range sumTries {
-		began := time.Now()
-		points, err := r.points(ctx, storage.ReadRequest{
-			IDs: append([]int64(nil), r.set.ids[:n]...), From: r.now - day, To: r.now - 1, Step: minute, BaseBefore: (r.now - day) / day * day,
-		})
-		if err != nil {
-			return nil, err
-		}
-		minutes := make([]float64, day/minute)
-		for i := range points {
-			if at := (points[i].Time - r.now + day) / minute; at >= 0 && at < int64(len(minutes)) {
-				minutes[at] += points[i].Sum
-			}
-		}
-		took = append(took, time.Since(began).Seconds()*1000)
-	}
-	return []Result{summary(fmt.Sprintf("sum of %d series, the last 24 hours by the minute", n), took)}, nil
-}
-
 // points reads and decodes.
 func (r *run) points(ctx context.Context, req storage.ReadRequest) ([]block.Point, error) {
 	sel, err := r.store.Read(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	points := sel.Rollups
+	n := len(sel.Blocks) + len(sel.Rollups)
+	for _, c := range sel.Chunks {
+		n += block.ChunkPoints(c.Data)
+	}
+	points := append(make([]block.Point, 0, n), sel.Rollups...)
 	for _, c := range sel.Chunks {
 		if points, err = block.DecodeChunk(c.Data, c.Start, points); err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/block"
 )
 
 const (
@@ -39,8 +40,13 @@ type Options struct {
 	Hours   int            // of points, compacted and rolled up
 	Flushes int            // that are timed one by one; 0: only the hours
 	Beside  bool           // time reads beside the flushes
+	Compact bool           // time the flushes while an hour of as many series is compacted
+	Open    bool           // flushes are of the hour that goes on now, as a daemon finds them that starts
+	AtOnce  bool           // store each hour in one flush: for reads of much, not for what it costs
+	Retain  bool           // give up the first day at the end
 	Step    int64          // between two points of a series, milliseconds
-	CPU     func() float64 // seconds used so far, by whoever is to be counted
+	CPU     func() float64 // seconds of processor time that this process has used
+	Server  func() float64 // the same of a database server; nil: there is none
 	Tell    func(format string, args ...any)
 }
 
@@ -50,16 +56,20 @@ const writer = "measure"
 // run is one measurement on one store.
 type run struct {
 	Options
-	store *storage.Store
-	set   *set
-	now   int64
-	seq   uint64
+	store         *storage.Store
+	set           *set
+	now           int64
+	seq           uint64
+	spent, served spent
 }
 
 // Run measures an empty store.
 func Run(ctx context.Context, s *storage.Store, o Options) ([]Result, error) {
 	r := &run{Options: o, store: s, set: newSet(o.Mix, o.Series)}
 	r.now = time.Now().UnixMilli()/day*day - int64((o.Hours+23)/24)*day
+	if o.Open {
+		r.now = time.Now().UnixMilli() / hour * hour
+	}
 	ids, err := s.Resolve(ctx, r.set.keys())
 	if err != nil {
 		return nil, err
@@ -68,6 +78,8 @@ func Run(ctx context.Context, s *storage.Store, o Options) ([]Result, error) {
 	switch {
 	case o.Flushes > 0 && o.Beside:
 		return r.beside(ctx)
+	case o.Compact:
+		return r.besideCompaction(ctx)
 	case o.Flushes > 0:
 		return r.flushes(ctx)
 	}
@@ -93,15 +105,37 @@ func (r *run) flush(ctx context.Context) (time.Duration, error) { return r.commi
 // draft encodes the next bucket.
 func (r *run) draft() storage.Flush {
 	f := storage.Flush{Writer: writer, From: r.seq, To: r.seq + 1, Seq: r.seq + 1, Hour: r.now / hour}
-	for _, b := range r.set.bucket(r.now) {
+	at := r.now
+	defer r.spend(storing)()
+	points := r.make()
+	for _, b := range encode(points, at) {
 		f.Blocks = append(f.Blocks, storage.Block{Shard: b.shard, Data: b.data})
 	}
 	r.seq++
-	r.now += r.Step
 	return f
 }
 
+// make makes the points of the next bucket, or of the next hour.
+func (r *run) make() []block.Point {
+	defer r.spend(making)()
+	if !r.AtOnce {
+		points := r.set.bucket(r.now)
+		r.now += r.Step
+		return points
+	}
+	n := int(hour / r.Step)
+	all := make([]block.Point, n*len(r.set.ids)) // by series, then time
+	for t := range n {
+		for i, p := range r.set.bucket(r.now) {
+			all[i*n+t] = p
+		}
+		r.now += r.Step
+	}
+	return all
+}
+
 func (r *run) commit(ctx context.Context, f storage.Flush) (time.Duration, error) {
+	defer r.spend(storing)()
 	began := time.Now()
 	_, err := r.store.Commit(ctx, f)
 	return time.Since(began), err
@@ -113,29 +147,16 @@ func (r *run) hours(ctx context.Context) ([]Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	cpu := r.CPU()
 	began := time.Now()
 	first := r.now
 	var grown []Result // reads, while the store grew
 	for h := range r.Hours {
-		for end := r.now + hour; r.now < end; {
-			if _, err := r.flush(ctx); err != nil {
-				return nil, err
-			}
-		}
-		if _, err := r.store.Compact(ctx, r.now/hour); err != nil {
+		if err := r.hour(ctx); err != nil {
 			return nil, err
 		}
 		r.Tell("hour %d of %d, after %s", h+1, r.Hours, time.Since(began).Round(time.Second))
-		if r.now%day != 0 {
-			continue
-		}
-		if _, err := r.store.RollDays(ctx, r.now/day); err != nil {
-			return nil, err
-		}
-		if d := (h + 1) / 24; (d == 1 || d == 7 || d == 30) && h+1 < r.Hours {
-			at := r.CPU()
-			list, err := r.reads(ctx, r.now-day)
+		if d := (h + 1) / 24; r.now%day == 0 && (d == 1 || d == 7 || d == 30) && h+1 < r.Hours {
+			list, err := r.allReads(ctx, r.now-day)
 			if err != nil {
 				return nil, err
 			}
@@ -143,24 +164,54 @@ func (r *run) hours(ctx context.Context) ([]Result, error) {
 				one.Name += fmt.Sprintf(" with %d days stored", d)
 				grown = append(grown, one)
 			}
-			cpu += r.CPU() - at // reading is no part of what storing costs
 		}
 	}
-	used := r.CPU() - cpu
-	cost := Result{Name: "store, compact, roll up; making points and blocks with it", Ops: r.set.points,
-		PerSecond: float64(r.set.points) / time.Since(began).Seconds(), CPUSPerMillion: used / float64(r.set.points) * 1e6}
-	results := []Result{cost}
+	results := r.costs(time.Since(began))
 	sizes, err := r.sizes(ctx, before)
 	if err != nil {
 		return nil, err
 	}
-	reads, err := r.reads(ctx, first)
-	if err == nil && r.Hours >= 24 && r.Mix.Timers == 0 {
-		var sums []Result
-		sums, err = r.sums(ctx)
-		reads = append(reads, sums...)
+	reads, err := r.allReads(ctx, first)
+	if err == nil && r.Retain {
+		var given []Result
+		given, err = r.retain(ctx, first)
+		reads = append(reads, given...)
 	}
 	return slices.Concat(results, sizes, grown, reads), err
+}
+
+// hour stores the next hour of points and does what is due when it is over.
+func (r *run) hour(ctx context.Context) error {
+	stored := r.serve(storing)
+	for end := r.now + hour; r.now < end; {
+		if _, err := r.flush(ctx); err != nil {
+			return err
+		}
+	}
+	stored()
+	compacted, served := r.spend(compacting), r.serve(compacting)
+	if _, err := r.store.Compact(ctx, r.now/hour); err != nil {
+		return err
+	}
+	compacted()
+	served()
+	if r.now%day != 0 {
+		return nil
+	}
+	defer r.spend(rolling)()
+	defer r.serve(rolling)()
+	_, err := r.store.RollDays(ctx, r.now/day)
+	return err
+}
+
+// allReads times every kind of read that what was stored allows.
+func (r *run) allReads(ctx context.Context, first int64) ([]Result, error) {
+	reads, err := r.reads(ctx, first)
+	if err != nil || r.now-first < day || r.Mix.Timers > 0 {
+		return reads, err
+	}
+	sums, err := r.sums(ctx)
+	return append(reads, sums...), err
 }
 
 // sizes tells what each part takes of a ten-second point and of a value.
@@ -215,13 +266,15 @@ func (r *run) reads(ctx context.Context, first int64) (list []Result, err error)
 		}
 		var took []float64
 		points := 0
-		for range c.tries {
+		for i := range c.tries + warmUps {
 			began := time.Now()
 			n, err := r.read(ctx, r.set.ids[random.IntN(len(r.set.ids))], r.now-c.back, c.step)
 			if err != nil {
 				return nil, err
 			}
-			took, points = append(took, time.Since(began).Seconds()*1000), n
+			if points = n; i >= warmUps {
+				took = append(took, time.Since(began).Seconds()*1000)
+			}
 		}
 		list = append(list, summary(fmt.Sprintf("read one series, %s (%d points)", c.name, points), took))
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/block"
 	"example.com/nexusctl/storage/migrate"
 )
 
@@ -68,7 +69,7 @@ func TestRun(t *testing.T) {
 	if r := seen["size of all but emptied blocks"]; r.Ops != 50*48*6 || r.Bytes <= 0 || r.BytesPerValue >= r.BytesPerPoint {
 		t.Errorf("%+v", r)
 	}
-	if r := seen["sum of 50 series, the last 24 hours by the minute"]; r.Ops != sumTries || r.P50 <= 0 {
+	if r := seen["sum by a tag of 50 series, the last 24 hours by the minute"]; r.Ops != sumTries || r.P50 <= 0 {
 		t.Errorf("%+v", list)
 	}
 	grown := 0
@@ -77,11 +78,57 @@ func TestRun(t *testing.T) {
 			grown++
 		}
 	}
-	if grown != 2 {
+	if grown != 3 {
 		t.Errorf("%d reads of a store of one day: %+v", grown, list)
 	}
 	if r := seen["read one series, the last 24 hours"]; !strings.Contains(r.Name, "(144 points)") || r.P50 <= 0 || r.P95 < r.P50 {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestUpkeep: what is timed beside work on the store is there, and the work is done.
+func TestUpkeep(t *testing.T) {
+	list, err := Run(t.Context(), empty(t), Options{Mix: Realistic, Series: 100, Compact: true, Step: minute})
+	if err != nil || len(list) != 2 || list[0].P50 <= 0 || list[1].Ops < 1 {
+		t.Fatalf("%+v, %v", list, err)
+	}
+	list, err = Run(t.Context(), empty(t), Options{Mix: Realistic, Series: 50, Hours: 24, Step: 10 * minute, AtOnce: true, Retain: true, Tell: func(string, ...any) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := list[len(list)-2]
+	if given.Name != "give up a day (1 partitions or files)" || given.P50 <= 0 {
+		t.Errorf("%+v", list)
+	}
+	for _, r := range list {
+		if strings.HasPrefix(r.Name, "read one series, the last 24 hours") && !strings.Contains(r.Name, "(144 points)") {
+			t.Errorf("hours that were stored at once: %+v", r)
+		}
+	}
+}
+
+// TestAddUp: adding up one column gives what whole points give.
+func TestAddUp(t *testing.T) {
+	const from = 20_000 * day
+	sel := storage.Selection{}
+	var want totals
+	for id := range int64(25) {
+		points := make([]block.Point, 0, day/minute)
+		for at := int64(from); at < from+day; at += (id + 1) * minute {
+			v := float64(id*1000 + at%977)
+			points = append(points, block.Point{Time: at, Kind: block.Gauge, N: 1, Last: v, Min: v, Max: v, Sum: v})
+			want[id%sumGroups][(at-from)/minute] += v
+		}
+		sel.Chunks = append(sel.Chunks, storage.Chunk{
+			Series: id, Start: from, Data: block.AppendChunk(nil, from, block.Gauge, points), Span: storage.Span{From: from, To: from + day - 1, Width: minute},
+		})
+	}
+	got, err := addUp(sel, from)
+	if err != nil || *got != want {
+		t.Errorf("%v, sums differ", err)
+	}
+	if _, err := addUp(storage.Selection{Blocks: make([]storage.StoredBlock, 1)}, from); err == nil {
+		t.Error("blocks are left out in silence")
 	}
 }
 

@@ -41,6 +41,7 @@ type set struct {
 	kinds []kind
 	walk  []float64
 	rand  *rand.Rand
+	room  []block.Point
 
 	points, distinct int64 // made so far, and the values in them that differ
 }
@@ -98,20 +99,28 @@ func (s *set) sort(ids []int64) {
 	s.ids, s.kinds = sorted, kinds
 }
 
-// bucket encodes the blocks of the bucket that begins at `at`.
-func (s *set) bucket(at int64) (blocks []shardBlock) {
-	points := make([]block.Point, 0, block.ShardSize)
-	for i := 0; i < len(s.ids); {
-		shard := s.ids[i] / block.ShardSize
-		points = points[:0]
-		for i < len(s.ids) && s.ids[i]/block.ShardSize == shard {
-			p := s.point(i, at)
-			s.points++
-			s.distinct += distinct(&p)
-			points = append(points, p)
-			i++
+// bucket makes the points of the bucket that begins at `at`, in room that the next
+// one takes.
+func (s *set) bucket(at int64) []block.Point {
+	s.room = s.room[:0]
+	for i := range s.ids {
+		p := s.point(i, at)
+		s.points++
+		s.distinct += distinct(&p)
+		s.room = append(s.room, p)
+	}
+	return s.room
+}
+
+// encode makes the blocks of a bucket, as a flush does.
+func encode(points []block.Point, at int64) (blocks []shardBlock) {
+	for len(points) > 0 {
+		shard, n := points[0].Series/block.ShardSize, 1
+		for n < len(points) && points[n].Series/block.ShardSize == shard {
+			n++
 		}
-		blocks = append(blocks, shardBlock{shard, block.AppendBlock(nil, shard, at, points)})
+		blocks = append(blocks, shardBlock{shard, block.AppendBlock(nil, shard, at, points[:n])})
+		points = points[n:]
 	}
 	return blocks
 }
@@ -178,11 +187,16 @@ func (s *set) timer(p block.Point) block.Point {
 // distinct counts the values of a point that differ from one another: how many
 // samples there were, and what they came to. Of a gauge that was seen once,
 // last, least, greatest and sum are one value.
-func distinct(p *block.Point) int64 {
-	values := []float64{float64(p.N), p.Sum}
-	if p.Kind != block.Counter {
-		values = append(values, p.Last, p.Min, p.Max)
+func distinct(p *block.Point) (n int64) {
+	values := [...]float64{float64(p.N), p.Sum, p.Last, p.Min, p.Max}
+	list := values[:]
+	if p.Kind == block.Counter {
+		list = values[:2]
 	}
-	slices.Sort(values)
-	return int64(len(slices.Compact(values)))
+	for i, v := range list {
+		if !slices.Contains(list[:i], v) {
+			n++
+		}
+	}
+	return n
 }
