@@ -9,7 +9,6 @@ import (
 	"example.com/nexusctl/daemon/flush"
 	"example.com/nexusctl/daemon/maint"
 	"example.com/nexusctl/protocol/series"
-	"example.com/nexusctl/storage"
 )
 
 // deletePart is how many series are deleted between two flushes: the flush that
@@ -61,16 +60,6 @@ func (d *Daemon) deletePart(ctx context.Context, find func(context.Context) ([]i
 	ctx, cancel := context.WithTimeout(ctx, deletePatience)
 	defer cancel()
 	return d.deleter.Series(ctx, deletePart, find)
-}
-
-// Describe sets what people say of a metric.
-func (d *Daemon) Describe(ctx context.Context, name, description, unit string) error {
-	return d.store.SetMeta(ctx, name, description, unit)
-}
-
-// Descriptions are what people said of one metric, or of every one.
-func (d *Daemon) Descriptions(ctx context.Context, name string) ([]storage.Meta, error) {
-	return d.store.Metas(ctx, name)
 }
 
 // forgetSeries makes deleted series unknown to this process. What came of them

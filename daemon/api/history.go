@@ -9,6 +9,7 @@ import (
 
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/protocol/api"
+	"example.com/nexusctl/protocol/series"
 )
 
 // maxPoints bounds the points of one series in one answer.
@@ -29,8 +30,17 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, *p)
 		return
 	}
-	list, ok := s.named(w, r, q.steps.From, q.steps.To, q.steps.Width)
+	_, m, ok := s.metricName(w, r)
 	if !ok {
+		return
+	}
+	list, err := s.opts.Reader.Steps(r.Context(), []series.Matcher{m}, q.steps)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if len(list) == 0 {
+		s.noMetric(w, r)
 		return
 	}
 	groups, err := query.Aggregate(list, q.agg, q.by, q.steps, maxValues)

@@ -76,6 +76,15 @@ func newRig(t testing.TB, o Options) *rig {
 	return r
 }
 
+// shown returns the matching series with what shows of them in [from, to].
+func (r *rig) shown(ctx context.Context, ms []series.Matcher, from, to int64) ([]Series, error) {
+	list, err := r.reader.Find(ctx, ms)
+	if err != nil || len(list) == 0 {
+		return list, err
+	}
+	return list, r.reader.Fill(ctx, list, from, to)
+}
+
 // Window is what lane.Set answers with.
 func (r *rig) Window(_ context.Context, list []*admit.Series) (lane.Window, error) {
 	w := lane.Window{Points: map[uint32][]block.Point{}, Flushed: r.seq[own] - uint64(len(r.waiting))}
