@@ -57,6 +57,8 @@ func (d *Daemon) DeleteSeries(ctx context.Context, ms []series.Matcher) (deleted
 }
 
 func (d *Daemon) deletePart(ctx context.Context, find func(context.Context) ([]int64, error)) (int, []int64, error) {
+	defer d.reader.Forget()
+	defer d.said.forgetAll() // what was said of a name goes with the last series of it
 	ctx, cancel := context.WithTimeout(ctx, deletePatience)
 	defer cancel()
 	return d.deleter.Series(ctx, deletePart, find)
@@ -76,7 +78,7 @@ func (d *Daemon) forgetSeries(ctx context.Context, list []*admit.Series) (gauges
 	if err := d.lanes.Forget(ctx, list); err != nil {
 		return gauges, err
 	}
-	win, err := d.lanes.Window(ctx, list)
+	win, err := d.lanes.Window(ctx, list, aggregate.Totals)
 	if err != nil { // those are listed again with the next flush
 		d.component("lane").Warn("series that came again after their deletion are listed late", "error", err)
 		return gauges, nil

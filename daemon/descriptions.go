@@ -50,6 +50,13 @@ func (d *descriptions) forget(name string) {
 	delete(d.byName, name)
 }
 
+func (d *descriptions) forgetAll() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.changes++
+	d.byName = nil
+}
+
 // Describe sets what people say of a metric.
 func (d *Daemon) Describe(ctx context.Context, name, description, unit string) error {
 	defer d.said.forget(name) // also where it failed: it may be in the store

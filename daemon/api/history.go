@@ -51,7 +51,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, bad("agg", "is not for metrics of this type", "Leave it out, or see what docs/api.md has for the type."))
 	default:
 		h := q.body(list[0].Key.Name, groups)
-		s.data(w, r, q.form, h, historyRows(&h), historyLines(&h))
+		s.data(w, r, q.form, h, func() [][]string { return historyRows(&h) }, func() []any { return historyLines(&h) })
 	}
 }
 

@@ -54,7 +54,7 @@ func (s *Server) listMetrics(w http.ResponseWriter, r *http.Request) {
 		page.NextCursor = s.cursors.Seal(question(r), placeBytes(*next))
 		linkNext(w, r, page.NextCursor)
 	}
-	s.data(w, r, form, page, metricRows(page.Data), eachMetric(page.Data))
+	s.data(w, r, form, page, func() [][]string { return metricRows(page.Data) }, func() []any { return eachMetric(page.Data) })
 }
 
 // listQuestion is a list that was asked for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/storage"
@@ -15,7 +16,10 @@ import (
 // the points before need only the newest bucket is wanted by itself; the others may
 // be part of what was gathered. One value a step, milliseconds, will do; 0: as
 // gathered.
-type extent struct{ day, need, to, step int64 }
+type extent struct {
+	day, need, to, step int64
+	detail              aggregate.Detail // of what is not stored yet
+}
 
 // held is an extent in which values hold for idle: so far before from nothing shows
 // in [from, to] but through what was gathered. A sample stands at its bucket's end,
@@ -31,7 +35,7 @@ func exactly(from, to int64) extent { return extent{day: from, need: from, to: t
 // fill reads points.
 func (r *Reader) fill(ctx context.Context, list []Series, x extent) error {
 	again := r.head.Again() // before the window: what is stored again behind it is no part of a tail
-	win, err := r.window.Window(ctx, locals(list))
+	win, err := r.window.Window(ctx, locals(list), x.detail)
 	if err != nil {
 		return fmt.Errorf("read live window: %w", err)
 	}

@@ -20,6 +20,7 @@ const (
 // and none comes again; what is new since stands behind seen in the catalog's list of
 // the name, for this process names every series of a store that it has alone.
 type found struct {
+	era       uint64 // of founds, before the store was asked
 	deletions uint64
 	returned  int
 	seen      int
@@ -33,6 +34,21 @@ type founds struct {
 	mu     sync.Mutex
 	byText map[string]*found
 	series int
+	era    uint64 // grows when everything is forgotten
+}
+
+// forget voids everything that was found, and what is being looked for.
+func (f *founds) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.byText, f.series = nil, 0
+	f.era++
+}
+
+func (f *founds) now() (era uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.era
 }
 
 func (f *founds) get(text string) *found {
@@ -47,6 +63,9 @@ func (f *founds) put(text string, one *found) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if one.era != f.era {
+		return
+	}
 	if old := f.byText[text]; old != nil {
 		f.series -= len(old.list)
 	}
@@ -134,10 +153,14 @@ func (f *found) with(fresh []*admit.Series, ms []series.Matcher) (*found, error)
 	return &n, nil
 }
 
-// remember keeps what a look-up found. all is the catalog's list of the name, taken
-// before.
-func (r *Reader) remember(text string, deletions uint64, returned int, all []*admit.Series, list []Series) {
-	f := &found{deletions: deletions, returned: returned, seen: len(all), list: slices.Clone(list)}
+// Forget voids what is remembered of which series there are. It has to be called
+// once series were deleted from the store, whether this process knew them or not.
+func (r *Reader) Forget() { r.founds.forget() }
+
+// remember keeps what a look-up found. all is the catalog's list of the name, and f
+// what held, before the store was asked.
+func (r *Reader) remember(text string, f *found, all []*admit.Series, list []Series) {
+	f.seen, f.list = len(all), slices.Clone(list)
 	for _, s := range all {
 		if s.Gone() {
 			f.gone = append(f.gone, s)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/live"
 	"example.com/nexusctl/protocol"
@@ -29,7 +30,7 @@ import (
 
 // Window is the read path's first source: lane.Set.
 type Window interface {
-	Window(ctx context.Context, list []*admit.Series) (lane.Window, error)
+	Window(ctx context.Context, list []*admit.Series, d aggregate.Detail) (lane.Window, error)
 }
 
 // Store is its second: storage.Store.
@@ -118,11 +119,13 @@ func (r *Reader) Find(ctx context.Context, ms []series.Matcher) ([]Series, error
 	if list, ok := r.remembered(ms, name, text); ok && len(list) <= r.opts.MaxSeries {
 		return list, nil
 	}
-	deletions, returned := r.catalog.Returned() // both before the store is asked: what comes
-	all := r.catalog.ByName(name)               // meanwhile is looked at again
+	f := &found{era: r.founds.now()} // before the store is asked: what comes meanwhile is looked at again
+	deletions, returned := r.catalog.Returned()
+	f.deletions, f.returned = deletions, len(returned)
+	all := r.catalog.ByName(name)
 	list, err := r.find(ctx, ms)
 	if err == nil {
-		r.remember(text, deletions, len(returned), all, list)
+		r.remember(text, f, all, list)
 	}
 	return list, err
 }

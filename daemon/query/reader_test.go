@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
@@ -256,7 +257,7 @@ func (away) Names(context.Context) ([]storage.Name, error) { return nil, storage
 // closed is a set of lanes that has ended.
 type closed struct{}
 
-func (closed) Window(context.Context, []*admit.Series) (lane.Window, error) {
+func (closed) Window(context.Context, []*admit.Series, aggregate.Detail) (lane.Window, error) {
 	return lane.Window{}, lane.ErrClosed
 }
 

@@ -11,6 +11,7 @@ import (
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/histogram"
+	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage/block"
 )
 
@@ -69,9 +70,11 @@ func (p *pair) steps(name string) map[string]func(*rapid.T) {
 			}
 		},
 		"compact": func(*rapid.T) { p.flushAll(); p.compact() },
-		"forget":  func(rt *rapid.T) { p.head.DropBefore((p.now - rapid.Int64Range(0, 7_200_000).Draw(rt, "ago")) / 3_600_000) },
-		"evict":   func(*rapid.T) { p.reader.tails = newTails(tailBudget) },
-		"":        func(rt *rapid.T) { p.compare(rt, name) },
+		"forget": func(rt *rapid.T) {
+			p.head.DropBefore((p.now - rapid.Int64Range(0, 7_200_000).Draw(rt, "ago")) / 3_600_000)
+		},
+		"evict": func(*rapid.T) { p.reader.tails = newTails(tailBudget) },
+		"":      func(rt *rapid.T) { p.compare(rt, name) },
 	}
 }
 
@@ -329,6 +332,18 @@ func TestFoundAnew(t *testing.T) {
 	expect("deleted again", "b:true:true ")
 	r.catalog.Return(a)
 	expect("returned", "b:true:true a:false:true ")
+	k := series.Key{Name: "x", Type: protocol.Counter, Tags: []series.Tag{{Key: "env", Value: "prod"}, {Key: "i", Value: "c"}}}
+	stranger, err := r.store.Resolve(t.Context(), [][]byte{k.Append(nil)}) // as from before the start
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.reader.Forget()
+	expect("one that only the store knows", "b:true:true c:true:false a:false:true ")
+	if _, err := r.store.DeleteSeries(t.Context(), stranger, r.now); err != nil {
+		t.Fatal(err)
+	}
+	r.reader.Forget()
+	expect("deleted, and nobody here knew it", "b:true:true a:false:true ")
 }
 
 // TestFoundFromBefore: a series that only the store knew is one series when this

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/histogram"
 	"example.com/nexusctl/protocol/series"
@@ -50,6 +51,7 @@ func (r *Reader) Latest(ctx context.Context, ms []series.Matcher) ([]Series, err
 func (r *Reader) latest(ctx context.Context, list []Series, since int64) error {
 	now := r.opts.Now().UnixMilli()
 	x := r.held(now-latestBack, now, 0)
+	x.detail = aggregate.Totals // of a distribution the mean is shown
 	if x.need = now; since > 0 && since < now {
 		x.need, x.day = since, min(x.day, startOfDay(since-r.idle.Load()))
 	}
