@@ -64,7 +64,7 @@ func TestCounterModel(t *testing.T) {
 }
 
 func counterModel(t *testing.T, alone bool) {
-	checks(t, "40")
+	checks(t, "20")
 	r := newRig(t, Options{Alone: alone})
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
