@@ -96,6 +96,7 @@ type Daemon struct {
 
 	purger  *maint.Purger
 	deleter *flush.Deleter
+	said    descriptions
 
 	background sync.WaitGroup
 	running    context.Context    // ends with cancel
@@ -288,7 +289,7 @@ func (d *Daemon) openReads() error {
 	d.openLive()
 	d.reader = query.NewReader(d.lanes, d.store, d.catalog, d.head, d.log.ID(), query.Options{
 		Resolution: d.config.Aggregate.Resolution.Milliseconds(), Idle: d.config.Aggregate.Idle.Milliseconds(),
-		MaxSeries: d.config.Query.MaxSeries, Live: d.live, Now: d.now,
+		MaxSeries: d.config.Query.MaxSeries, Live: d.live, Now: d.now, Alone: d.alone(),
 	})
 	d.engine = query.NewEngine(d.reader, query.Limits{
 		Timeout: time.Duration(d.config.Query.Timeout), MaxSamples: d.config.Query.MaxSamples,

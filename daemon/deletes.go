@@ -9,7 +9,6 @@ import (
 	"example.com/nexusctl/daemon/flush"
 	"example.com/nexusctl/daemon/maint"
 	"example.com/nexusctl/protocol/series"
-	"example.com/nexusctl/storage"
 )
 
 // deletePart is how many series are deleted between two flushes: the flush that
@@ -58,19 +57,11 @@ func (d *Daemon) DeleteSeries(ctx context.Context, ms []series.Matcher) (deleted
 }
 
 func (d *Daemon) deletePart(ctx context.Context, find func(context.Context) ([]int64, error)) (int, []int64, error) {
+	defer d.reader.Forget()
+	defer d.said.forgetAll() // what was said of a name goes with the last series of it
 	ctx, cancel := context.WithTimeout(ctx, deletePatience)
 	defer cancel()
 	return d.deleter.Series(ctx, deletePart, find)
-}
-
-// Describe sets what people say of a metric.
-func (d *Daemon) Describe(ctx context.Context, name, description, unit string) error {
-	return d.store.SetMeta(ctx, name, description, unit)
-}
-
-// Descriptions are what people said of one metric, or of every one.
-func (d *Daemon) Descriptions(ctx context.Context, name string) ([]storage.Meta, error) {
-	return d.store.Metas(ctx, name)
 }
 
 // forgetSeries makes deleted series unknown to this process. What came of them
@@ -87,7 +78,7 @@ func (d *Daemon) forgetSeries(ctx context.Context, list []*admit.Series) (gauges
 	if err := d.lanes.Forget(ctx, list); err != nil {
 		return gauges, err
 	}
-	win, err := d.lanes.Window(ctx, list)
+	win, err := d.lanes.Window(ctx, list, aggregate.Totals)
 	if err != nil { // those are listed again with the next flush
 		d.component("lane").Warn("series that came again after their deletion are listed late", "error", err)
 		return gauges, nil

@@ -8,6 +8,7 @@ import (
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/record"
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/histogram"
 	"example.com/nexusctl/storage/block"
 )
 
@@ -68,7 +69,8 @@ type entry struct {
 	ref    uint32
 	typ    protocol.Type
 	slot   *slot
-	table  *table // holds the slot's histogram or set
+	table  *table               // holds the slot's histogram or set
+	totals *histogram.Histogram // in the place of the histogram, where no more is wanted
 }
 
 // orderedLane sorts ordered gauges behind every lane.

@@ -20,7 +20,7 @@ func TestSilentTakesNoTable(t *testing.T) {
 		refs = append(refs, i)
 	}
 	l.Fold(0, b)
-	if n := len(l.View(refs).entries); n != 1000 || l.table.touchedPages() != 4 || l.table.hists.n != 500 {
+	if n := len(l.View(refs, Whole).entries); n != 1000 || l.table.touchedPages() != 4 || l.table.hists.n != 500 {
 		t.Fatalf("%d series in %d pages, %d distributions", n, l.table.touchedPages(), l.table.hists.n)
 	}
 	l.Running(refs)
@@ -29,14 +29,14 @@ func TestSilentTakesNoTable(t *testing.T) {
 	if p.table.touchedPages() != 0 || p.table.hists.n != 0 {
 		t.Errorf("the sealed tables keep %d pages, %d distributions", p.table.touchedPages(), p.table.hists.n)
 	}
-	if n := len(l.View(refs).entries); n != 0 || l.table.touchedPages() != 0 || l.table.hists.n != 0 {
+	if n := len(l.View(refs, Whole).entries); n != 0 || l.table.touchedPages() != 0 || l.table.hists.n != 0 {
 		t.Errorf("%d silent series take %d pages, %d distributions", n, l.table.touchedPages(), l.table.hists.n)
 	}
 	if l.Running(nil); l.Following() != 0 {
 		t.Errorf("nobody follows, for %d bytes", l.Following())
 	}
 	l.Fold(1, &record.Batch{Samples: []record.Sample{{Ref: 7, Value: 2}}})
-	if v := l.View(refs).entries; len(v) != 1 || v[0].series != 7 {
+	if v := l.View(refs, Whole).entries; len(v) != 1 || v[0].series != 7 {
 		t.Errorf("one that comes back: %+v", v)
 	}
 }

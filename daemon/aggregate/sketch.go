@@ -11,13 +11,17 @@ type merger struct {
 	hist *histogram.Histogram
 	set  *histogram.Set
 	own  bool // hist or set is a copy and may be merged into
+	bare bool // hist has totals alone
 }
 
 func (m *merger) add(e entry, kind block.Kind) {
-	switch kind {
-	case block.Histogram:
+	switch {
+	case e.totals != nil:
+		m.bare = true
+		m.addHistogram(e.totals)
+	case kind == block.Histogram:
 		m.addHistogram(e.table.hists.at(e.slot.pos))
-	case block.Set:
+	case kind == block.Set:
 		m.addSet(e.table.sets[e.slot.pos-1])
 	}
 }
@@ -52,7 +56,9 @@ func (m *merger) finish(p *block.Point) {
 	switch {
 	case m.hist != nil:
 		p.Count, p.Sum, p.Min, p.Max = m.hist.Count, m.hist.Sum(), m.hist.Min, m.hist.Max
-		p.Sketch = m.hist.AppendBinary(nil)
+		if !m.bare {
+			p.Sketch = m.hist.AppendBinary(nil)
+		}
 	case m.set != nil:
 		p.Sketch = m.set.AppendBinary(nil)
 	}

@@ -18,16 +18,27 @@ type View struct {
 	raw        []rawRun
 }
 
+// Detail says what of distributions is copied: to copy one takes a hundred times
+// what its totals take.
+type Detail bool
+
+// Whole copies a distribution with its buckets; Totals leaves points without a
+// sketch, which have their count, sum, lowest and highest value.
+const (
+	Whole  Detail = false
+	Totals Detail = true
+)
+
 // View copies the references' slots of the open generation. Only the lane's
 // own goroutine may call it.
-func (l *Lane) View(refs []uint32) View {
-	return View{Generation: l.generation, Bucket: l.bucket, entries: l.table.view(l.number, &l.dict, refs), raw: l.table.rawRuns(&l.dict, refs)}
+func (l *Lane) View(refs []uint32, d Detail) View {
+	return View{Generation: l.generation, Bucket: l.bucket, entries: l.table.view(l.number, &l.dict, refs, d), raw: l.table.rawRuns(&l.dict, refs)}
 }
 
 // View copies the references' slots of a sealed part.
-func (p Part) View(refs []uint32) []entry { return p.table.view(p.Lane, &p.dict, refs) }
+func (p Part) View(refs []uint32, d Detail) []entry { return p.table.view(p.Lane, &p.dict, refs, d) }
 
-func (t *table) view(lane int, dict *dict, refs []uint32) []entry {
+func (t *table) view(lane int, dict *dict, refs []uint32, d Detail) []entry {
 	var entries []entry
 	for _, ref := range refs {
 		if int(ref) >= dict.n {
@@ -35,27 +46,32 @@ func (t *table) view(lane int, dict *dict, refs []uint32) []entry {
 		}
 		r := dict.at(ref)
 		if s := t.slot(&r); s.n > 0 {
-			entries = append(entries, t.copyEntry(lane, dict, ref, noBucket, &s))
+			entries = append(entries, t.copyEntry(lane, dict, ref, noBucket, &s, d))
 		}
 	}
 	for k, s := range t.late {
 		if slices.Contains(refs, k.ref) {
-			entries = append(entries, t.copyEntry(lane, dict, k.ref, k.bucket, s))
+			entries = append(entries, t.copyEntry(lane, dict, k.ref, k.bucket, s, d))
 		}
 	}
 	return entries
 }
 
-func (t *table) copyEntry(lane int, dict *dict, ref uint32, bucket int64, s *slot) entry {
+func (t *table) copyEntry(lane int, dict *dict, ref uint32, bucket int64, s *slot, d Detail) entry {
 	r := dict.at(ref)
 	c := *s
-	e := entry{series: r.Series, time: bucket, lane: lane, ref: ref, typ: r.Type, slot: &c, table: new(table)}
-	switch kindOf(r.Type) {
-	case block.Histogram:
+	e := entry{series: r.Series, time: bucket, lane: lane, ref: ref, typ: r.Type, slot: &c}
+	switch kind := kindOf(r.Type); {
+	case kind == block.Histogram && d == Totals:
+		totals := t.hists.at(s.pos).Totals()
+		e.totals = &totals
+	case kind == block.Histogram:
+		e.table = new(table)
 		h := t.hists.at(s.pos)
 		c.pos = e.table.hists.add(h.Schema())
 		e.table.hists.at(c.pos).Merge(h)
-	case block.Set:
+	case kind == block.Set:
+		e.table = new(table)
 		set := histogram.NewSet()
 		set.Merge(t.sets[s.pos-1])
 		e.table.sets = []*histogram.Set{set}
@@ -75,15 +91,16 @@ type Unflushed struct {
 }
 
 // Read merges generations, oldest first, into the points of the wanted series.
-// refs gives the references of a series by lane; bases start from state.
-func Read(gens []Unflushed, series []uint32, refs func(lane int) []uint32, state *State) map[uint32][]block.Point {
+// refs gives the references of a series by lane; bases start from state. Of parts d is
+// read, as the views were.
+func Read(gens []Unflushed, series []uint32, refs func(lane int) []uint32, state *State, d Detail) map[uint32][]block.Point {
 	points := map[uint32][]block.Point{}
 	gauges := NewState()
 	for _, i := range series {
 		gauges.Set(i, state.Last(i))
 	}
 	for _, g := range gens {
-		for _, p := range g.points(series, refs, gauges) {
+		for _, p := range g.points(series, refs, gauges, d) {
 			i := uint32(p.Series)
 			points[i] = append(points[i], p)
 			if p.Kind == block.Gauge && p.Time == g.Bucket {
@@ -96,13 +113,13 @@ func Read(gens []Unflushed, series []uint32, refs func(lane int) []uint32, state
 
 // points returns the generation's points with the series' index in the place
 // of an id.
-func (g Unflushed) points(series []uint32, refs func(lane int) []uint32, state *State) []block.Point {
+func (g Unflushed) points(series []uint32, refs func(lane int) []uint32, state *State, d Detail) []block.Point {
 	var entries []entry
 	for _, v := range g.Views {
 		entries = append(entries, v.entries...)
 	}
 	for _, p := range g.Parts {
-		entries = append(entries, p.View(refs(p.Lane))...)
+		entries = append(entries, p.View(refs(p.Lane), d)...)
 	}
 	for _, i := range series {
 		if _, ok := g.Ordered.cell(i); ok {

@@ -4,6 +4,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -44,6 +45,8 @@ type Options struct {
 	Durable func(context.Context, wal.Position) error
 	// Stream tells clients what changes.
 	Stream *stream.Hub
+	// Beat is how often a stream says that it is there; 0: every 15 seconds.
+	Beat time.Duration
 	// Overview answers for the whole daemon at one glance.
 	Overview func(context.Context) (api.Overview, error)
 	// Observe, where set, is told of every answered request: the pattern of
@@ -94,6 +97,7 @@ type Server struct {
 	maxBody, maxForm atomic.Int64 // bytes
 	hosts            atomic.Pointer[[]string]
 	patience         patience
+	beat             time.Duration // of streams
 }
 
 // New returns the handler of every route.
@@ -104,7 +108,7 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{opts: o, mux: http.NewServeMux(), cursors: cursor.New(o.CursorKey, o.Now)}
+	s := &Server{opts: o, mux: http.NewServeMux(), cursors: cursor.New(o.CursorKey, o.Now), beat: cmp.Or(o.Beat, streamBeat)}
 	s.SetLimits(o.MaxBody, o.Limits.MaxLine)
 	s.SetHosts(o.Hosts)
 	s.SetPatience(o.Patience)

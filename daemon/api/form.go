@@ -42,7 +42,7 @@ func (s *Server) steady(w http.ResponseWriter, r *http.Request, v any) {
 
 // data answers with data in the form that was asked for: whole as JSON, as rows
 // of a table, or one object a line.
-func (s *Server) data(w http.ResponseWriter, r *http.Request, form media, whole any, rows [][]string, lines []any) {
+func (s *Server) data(w http.ResponseWriter, r *http.Request, form media, whole any, rows func() [][]string, lines func() []any) {
 	w.Header().Add("Vary", "Accept")
 	if form == mediaJSON {
 		s.steady(w, r, whole)
@@ -52,9 +52,9 @@ func (s *Server) data(w http.ResponseWriter, r *http.Request, form media, whole 
 	err := error(nil)
 	switch form {
 	case mediaCSV:
-		err = table(&out, rows)
+		err = table(&out, rows())
 	case mediaNDJSON:
-		err = objects(&out, lines)
+		err = objects(&out, lines())
 	}
 	if err != nil {
 		s.fail(w, r, err)

@@ -9,6 +9,7 @@ import (
 
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/protocol/api"
+	"example.com/nexusctl/protocol/series"
 )
 
 // maxPoints bounds the points of one series in one answer.
@@ -29,8 +30,17 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, *p)
 		return
 	}
-	list, ok := s.named(w, r, q.steps.From, q.steps.To, q.steps.Width)
+	_, m, ok := s.metricName(w, r)
 	if !ok {
+		return
+	}
+	list, err := s.opts.Reader.Steps(r.Context(), []series.Matcher{m}, q.steps)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if len(list) == 0 {
+		s.noMetric(w, r)
 		return
 	}
 	groups, err := query.Aggregate(list, q.agg, q.by, q.steps, maxValues)
@@ -41,7 +51,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, bad("agg", "is not for metrics of this type", "Leave it out, or see what docs/api.md has for the type."))
 	default:
 		h := q.body(list[0].Key.Name, groups)
-		s.data(w, r, q.form, h, historyRows(&h), historyLines(&h))
+		s.data(w, r, q.form, h, func() [][]string { return historyRows(&h) }, func() []any { return historyLines(&h) })
 	}
 }
 

@@ -54,7 +54,7 @@ func (s *Server) listMetrics(w http.ResponseWriter, r *http.Request) {
 		page.NextCursor = s.cursors.Seal(question(r), placeBytes(*next))
 		linkNext(w, r, page.NextCursor)
 	}
-	s.data(w, r, form, page, metricRows(page.Data), eachMetric(page.Data))
+	s.data(w, r, form, page, func() [][]string { return metricRows(page.Data) }, func() []any { return eachMetric(page.Data) })
 }
 
 // listQuestion is a list that was asked for.
@@ -166,37 +166,22 @@ func intParam(r *http.Request, name string, otherwise, low, high int) (int, *api
 	return n, nil
 }
 
-// named reads the series of the metric that the path names; it answers itself
-// where there is none. One value a step, milliseconds, is what will be shown; 0
-// is as gathered.
-func (s *Server) named(w http.ResponseWriter, r *http.Request, from, to, step int64) ([]query.Series, bool) {
-	_, m, ok := s.metricName(w, r)
-	if !ok {
-		return nil, false
-	}
-	list, err := s.opts.Reader.SelectStep(r.Context(), []series.Matcher{m}, from, to, step)
-	if err != nil {
-		s.fail(w, r, err)
-		return nil, false
-	}
-	if len(list) == 0 {
-		s.noMetric(w, r)
-		return nil, false
-	}
-	return list, true
-}
-
-// recent is how far back the routes that show a last value look, milliseconds.
-const recent = 60 * 60 * 1000
-
 func (s *Server) getMetric(w http.ResponseWriter, r *http.Request) {
-	now := s.opts.Now().UnixMilli()
-	list, ok := s.named(w, r, now-recent, now, 0)
+	name, m, ok := s.metricName(w, r)
 	if !ok {
 		return
 	}
-	d := api.MetricDetail{Name: list[0].Key.Name}
-	about, err := s.opts.Editor.Descriptions(r.Context(), d.Name)
+	list, err := s.opts.Reader.Latest(r.Context(), []series.Matcher{m})
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	if len(list) == 0 {
+		s.noMetric(w, r)
+		return
+	}
+	d := api.MetricDetail{Name: name}
+	about, err := s.opts.Editor.Descriptions(r.Context(), name)
 	if err != nil {
 		s.fail(w, r, err)
 		return

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// streamBeat is how often a stream on which nothing happens says that it is there.
+	// streamBeat is how often a stream says that it is there, whatever happens on it.
 	streamBeat = 15 * time.Second
 	// streamPatience is how long one write to a client may take.
 	streamPatience = 10 * time.Second
@@ -51,7 +51,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // a proxy that gathers an answer would keep it for ever
 	w.WriteHeader(http.StatusOK)
-	out.run(r, c, hub)
+	out.run(r, c, hub, s.beat)
 }
 
 // sameOrigin fails where a browser says that the page is of another site. A stream
@@ -164,13 +164,13 @@ type streamWriter struct {
 
 // run writes until the client or the hub ends the stream. What is left to say then
 // is said last.
-func (o *streamWriter) run(r *http.Request, c *stream.Client, hub *stream.Hub) {
+func (o *streamWriter) run(r *http.Request, c *stream.Client, hub *stream.Hub, every time.Duration) {
 	_ = o.control.SetReadDeadline(time.Time{}) // nothing is read any more, and the reading must not end the request
 	hello := []byte("retry: " + strconv.Itoa(streamAgain) + "\n\n")
 	if o.write(append([][]byte{hello}, c.Begin()...)) != nil {
 		return
 	}
-	beat := time.NewTicker(streamBeat)
+	beat := time.NewTicker(every)
 	defer beat.Stop()
 	for {
 		var err error

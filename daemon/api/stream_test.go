@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -228,11 +229,85 @@ func hubServer(t *testing.T, deadline time.Duration) (*stream.Hub, string) {
 		},
 		Resolution: 10_000, Clients: 10, Now: time.Now,
 	})
-	srv := httptest.NewUnstartedServer(parts(daemonapi.Options{Stream: hub}))
+	srv := httptest.NewUnstartedServer(parts(daemonapi.Options{Stream: hub, Beat: 50 * time.Millisecond}))
 	srv.Config.ReadTimeout, srv.Config.WriteTimeout, srv.Config.IdleTimeout = deadline, deadline, deadline
 	srv.Start()
 	t.Cleanup(func() { hub.Close(); srv.Close() })
 	return hub, srv.URL + api.StreamPath
+}
+
+// TestStreamBeats: a stream on which nothing happens says that it is there.
+func TestStreamBeats(t *testing.T) {
+	_, address := hubServer(t, 0)
+	r := openStream(t, address+"?events=ledger")
+	beats := 0
+	for beats < 3 {
+		line, err := r.buf.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch line {
+		case ":\n":
+			beats++
+		case "\n", "retry: 2000\n":
+		default:
+			t.Errorf("it was told %q, and nothing had happened", line)
+		}
+	}
+}
+
+// TestStreamsOverHTTP2: many streams share one connection; each is told, one that its
+// client ends takes none of the others along, and nothing of them is left.
+func TestStreamsOverHTTP2(t *testing.T) {
+	const n = 50
+	s := startStreams(t, n)
+	s.post("h2.g:1|g\n")
+	var dials atomic.Int64
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		dials.Add(1)
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	ends := make([]context.CancelFunc, n)
+	readers := make([]*reader, n)
+	for i := range readers {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		t.Cleanup(cancel)
+		ends[i] = cancel
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+api.StreamPath+"?name=h2.*", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := client.Do(req)
+		if err != nil || res.StatusCode != http.StatusOK || res.ProtoMajor != 2 {
+			t.Fatalf("stream %d: %+v, %v", i, res, err)
+		}
+		readers[i] = &reader{t: t, res: res, buf: bufio.NewReader(res.Body)}
+	}
+	if n := dials.Load(); n != 1 {
+		t.Errorf("%d connections were made", n)
+	}
+	ends[0]()
+	for deadline := time.Now().Add(patience); !strings.Contains(s.get("/metrics").body, fmt.Sprintf("nexus_stream_clients %d\n", n-1)); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the one that its client ended is kept")
+		}
+	}
+	s.post("h2.g:42|g\n")
+	for _, r := range readers[1:] {
+		r.until("42", lastIs(t, "h2.g", 42))
+	}
+	for _, end := range ends {
+		end()
+	}
+	for deadline := time.Now().Add(patience); !strings.Contains(s.get("/metrics").body, "nexus_stream_clients 0\n"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("streams that ended are kept")
+		}
+	}
 }
 
 // TestStreamOutlivesDeadlines: those of the server are for answers that end.

@@ -116,7 +116,7 @@ func TestSpill(t *testing.T) {
 	if terms, _ := h.checkLaw(&books); terms.Received != 3*generations || terms.Pending != 2*generations || terms.Counts.Refused() != generations {
 		t.Errorf("%+v: what was given up in memory is no longer counted", terms)
 	}
-	w, err := h.set.Window(t.Context(), h.catalog.Snapshot())
+	w, err := h.set.Window(t.Context(), h.catalog.Snapshot(), aggregate.Whole)
 	if err != nil || len(w.Points[h.seriesOf("n").Index]) != keepUnflushed {
 		t.Errorf("%d points in the window, %v; %d generations have tables", len(w.Points[0]), err, keepUnflushed)
 	}

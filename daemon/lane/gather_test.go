@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/delivery"
 	"example.com/nexusctl/daemon/record"
 	"example.com/nexusctl/protocol"
@@ -304,7 +305,7 @@ func TestSharedOrder(t *testing.T) {
 			if terms, _ := h.checkLaw(&settled{}); terms.Received != sent.Load() {
 				t.Errorf("%d units were sent, %d received", sent.Load(), terms.Received)
 			}
-			w, err := h.set.Window(t.Context(), h.catalog.Snapshot())
+			w, err := h.set.Window(t.Context(), h.catalog.Snapshot(), aggregate.Whole)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -87,8 +87,9 @@ type Window struct {
 	Flushed uint64
 }
 
-// Window reads the series' points that are not in the store.
-func (s *Set) Window(ctx context.Context, list []*admit.Series) (Window, error) {
+// Window reads the series' points that are not in the store, distributions in the
+// detail that is asked for.
+func (s *Set) Window(ctx context.Context, list []*admit.Series, d aggregate.Detail) (Window, error) {
 	refs := refsByLane(list, len(s.workers))
 	indexes := make([]uint32, len(list))
 	for i, one := range list {
@@ -97,14 +98,14 @@ func (s *Set) Window(ctx context.Context, list []*admit.Series) (Window, error) 
 	views := make([]aggregate.View, len(s.workers))
 	var win Window
 	err := s.observe(ctx,
-		func(w *worker) { views[w.number] = w.fold.View(refs[w.number]) },
+		func(w *worker) { views[w.number] = w.fold.View(refs[w.number], d) },
 		func(c *Collector) bool {
 			gens, ok := c.unflushed(views, s.open.Load())
 			if !ok {
 				return false
 			}
 			win.Flushed = c.flushed
-			win.Points = aggregate.Read(gens, indexes, func(lane int) []uint32 { return refs[lane] }, c.state)
+			win.Points = aggregate.Read(gens, indexes, func(lane int) []uint32 { return refs[lane] }, c.state, d)
 			return true
 		})
 	return win, err

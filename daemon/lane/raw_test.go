@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/record"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
@@ -57,7 +58,7 @@ func TestRawOnce(t *testing.T) {
 			t.Errorf("%d duplicates", terms.Counts.Duplicates)
 		}
 	}
-	win, err := h.set.Window(context.Background(), h.catalog.ByName("up"))
+	win, err := h.set.Window(context.Background(), h.catalog.ByName("up"), aggregate.Whole)
 	if points := win.Points[0]; err != nil || len(points) != 3 || points[0].Last != 1 || math.Float64bits(points[1].Last) != math.Float64bits(stale.Value) || points[0].Kind != block.Raw {
 		t.Errorf("%+v, %v", points, err)
 	}

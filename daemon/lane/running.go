@@ -117,7 +117,7 @@ func (s *Set) ordered(ctx context.Context, list []*admit.Series, rows []int32, b
 	for i, row := range rows {
 		gauges[i] = list[row]
 	}
-	win, err := s.Window(ctx, gauges)
+	win, err := s.Window(ctx, gauges, aggregate.Totals)
 	if err != nil {
 		return err
 	}

@@ -163,7 +163,7 @@ func TestWindowSeesWhatWasSent(t *testing.T) {
 	for sent := 1.0; sent < 400 || flushed < 3; {
 		h.send(int(sent)%3, "n:2|c\n")
 		sent += 2
-		w, err := h.set.Window(ctx, []*admit.Series{s})
+		w, err := h.set.Window(ctx, []*admit.Series{s}, aggregate.Whole)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestWindowByKind(t *testing.T) {
 	h.send(1, "c:2|c\ng:7|g\nd:+1|g\nh:4|h\ns:b|s\ns:a|s\n")
 	read := func() map[string][]uint64 {
 		t.Helper()
-		w, err := h.set.Window(t.Context(), h.catalog.Snapshot())
+		w, err := h.set.Window(t.Context(), h.catalog.Snapshot(), aggregate.Whole)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +211,7 @@ func TestWindowByKind(t *testing.T) {
 		t.Errorf("sealed: %s, want %s", got, want)
 	}
 	h.send(1, "d:+4|g\nc:5|c\n")
-	w, err := h.set.Window(t.Context(), []*admit.Series{h.seriesOf("d"), h.seriesOf("c")})
+	w, err := h.set.Window(t.Context(), []*admit.Series{h.seriesOf("d"), h.seriesOf("c")}, aggregate.Whole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestWindowByKind(t *testing.T) {
 	if _, err := h.flushOne(t.Context(), &books); err != nil {
 		t.Fatal(err)
 	}
-	w, err = h.set.Window(t.Context(), []*admit.Series{h.seriesOf("d"), h.seriesOf("c"), h.seriesOf("g")})
+	w, err = h.set.Window(t.Context(), []*admit.Series{h.seriesOf("d"), h.seriesOf("c"), h.seriesOf("g")}, aggregate.Whole)
 	if err != nil || w.Flushed != 1 {
 		t.Fatal(w.Flushed, err)
 	}
@@ -259,7 +259,7 @@ func TestPanicIsContained(t *testing.T) {
 	if terms, _ := h.checkLaw(&books); terms.Received != 5 || terms.Pending != 4 {
 		t.Errorf("%+v, want 5 received: 4 kept, 1 refused", terms)
 	}
-	w, err := h.set.Window(t.Context(), h.catalog.Snapshot())
+	w, err := h.set.Window(t.Context(), h.catalog.Snapshot(), aggregate.Whole)
 	if err != nil || w.Points[0][0].Sum != 10 {
 		t.Errorf("%+v, %v: want a sum of 10", w.Points, err)
 	}
@@ -286,7 +286,7 @@ func TestRefusingLog(t *testing.T) {
 	if got := terms.Counts.ShedByName(); len(got) != 1 || got[protocol.ShedDisk.String()] != 20 || terms.Pending != 2 || terms.Received != 23 {
 		t.Errorf("%+v and %v shed, want 20 of 23 units shed for the disk, with what they were refused for", terms, got)
 	}
-	w, err := h.set.Window(t.Context(), h.catalog.Snapshot())
+	w, err := h.set.Window(t.Context(), h.catalog.Snapshot(), aggregate.Whole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,7 +322,7 @@ func TestOwnSignalsStandOutside(t *testing.T) {
 	if terms, _ := h.checkLaw(&books); terms.Received != 2 || terms.Pending != 1 || terms.Counts.Rejected[protocol.ReservedName] != 1 {
 		t.Errorf("%+v, want the sender's two units alone", terms)
 	}
-	w, err := h.set.Window(t.Context(), h.catalog.Own())
+	w, err := h.set.Window(t.Context(), h.catalog.Own(), aggregate.Whole)
 	if err != nil || len(h.catalog.Own()) != 2 || w.Points[h.seriesOf("nexus.beats").Index][0].Sum != 9 {
 		t.Errorf("%+v, %v", w.Points, err)
 	}
@@ -417,7 +417,7 @@ func TestOneLaneKeepsOrder(t *testing.T) {
 			last = j.log
 		}
 	}
-	w, err := h.set.Window(t.Context(), h.catalog.Snapshot())
+	w, err := h.set.Window(t.Context(), h.catalog.Snapshot(), aggregate.Whole)
 	if err != nil || w.Points[0][0].Last != 99 {
 		t.Errorf("%+v, %v", w.Points, err)
 	}

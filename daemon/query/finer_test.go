@@ -249,7 +249,7 @@ func TestSharesAreTheWhole(t *testing.T) {
 	if got := r.answer("histogram_count(t)", sec(11)); got != "{} 55" {
 		t.Errorf("at one moment: %s", got)
 	}
-	list, err := r.reader.SelectStep(t.Context(), matchers(t, "t"), sec(0), sec(20), 1000)
+	list, err := r.reader.Steps(t.Context(), matchers(t, "t"), Steps{sec(0), sec(20), 1000})
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}

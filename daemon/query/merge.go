@@ -21,42 +21,26 @@ type pile struct {
 	writers map[string][]block.Point
 }
 
-// merge puts window, blocks and chunks of each series together. Points before
-// day only raise a counter's base.
-func (r *Reader) merge(list []Series, win lane.Window, sel storage.Selection, day, to int64) error {
+func newPile() *pile { return &pile{writers: map[string][]block.Point{}} }
+
+// piles gathers what was read of the store, by id. This daemon's blocks behind what
+// the window says is flushed are left out: they are in the window.
+func (r *Reader) piles(list []*Series, win lane.Window, sel storage.Selection) (map[int64]*pile, error) {
 	piles := make(map[int64]*pile, len(list))
-	for i := range list {
-		if list[i].ID != 0 {
-			piles[list[i].ID] = &pile{writers: map[string][]block.Point{}}
+	for _, s := range list {
+		if s.ID != 0 {
+			piles[s.ID] = newPile()
 		}
 	}
 	if err := r.addChunks(piles, sel.Chunks); err != nil {
-		return err
+		return nil, err
 	}
 	for _, row := range sel.Rollups {
 		if p := piles[row.Series]; p != nil {
 			p.chunks = append(p.chunks, row)
 		}
 	}
-	if err := r.addBlocks(piles, sel.Blocks, win.Flushed); err != nil {
-		return err
-	}
-	for i := range list {
-		s := &list[i]
-		p := piles[s.ID]
-		if p == nil {
-			p = &pile{writers: map[string][]block.Point{}}
-		}
-		if s.local != nil {
-			p.writers[r.writer] = append(p.writers[r.writer], win.Points[s.local.Index]...)
-		}
-		s.Base, s.Spans = sel.Bases[s.ID], sel.Spans
-		if s.sketched() {
-			s.Spans = sel.SketchSpans
-		}
-		s.settle(widen(p.reduce(), s.Spans), day, to)
-	}
-	return nil
+	return piles, r.addBlocks(piles, sel.Blocks, win.Flushed)
 }
 
 // decoders is how many chunks are decoded at once, of reads with many: a read is
@@ -177,6 +161,11 @@ func pick(data []byte, ids []int64) (points []block.Point, err error) {
 
 // reduce merges the pile into one point a bucket, by time.
 func (p *pile) reduce() []block.Point {
+	if len(p.chunks) == 0 && len(p.writers) == 1 {
+		for _, points := range p.writers {
+			return reduce(points, block.Merge)
+		}
+	}
 	all := reduce(p.chunks, block.MergeWriters)
 	if len(p.writers) == 0 {
 		return all
@@ -195,7 +184,7 @@ func reduce(points []block.Point, merge func(a, b block.Point) block.Point) []bl
 		return points
 	}
 	slices.SortStableFunc(points, func(a, b block.Point) int { return cmp.Compare(a.Time, b.Time) })
-	out := points[:0:0]
+	out := make([]block.Point, 0, len(points))
 	for _, p := range points {
 		if n := len(out); n > 0 && out[n-1].Time == p.Time {
 			if p.Kind != block.Raw { // of raw samples at one time the first counts

@@ -59,8 +59,13 @@ func (h *history) alive(t, now int64) bool {
 // daemon anew at random, and asks for the total at random times: it is the sum
 // of all increments so far, wherever they are kept.
 func TestCounterModel(t *testing.T) {
-	checks(t, "40")
-	r := newRig(t, Options{})
+	t.Run("daemons together", func(t *testing.T) { counterModel(t, false) })
+	t.Run("one daemon alone", func(t *testing.T) { counterModel(t, true) })
+}
+
+func counterModel(t *testing.T, alone bool) {
+	checks(t, "20")
+	r := newRig(t, Options{Alone: alone})
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
@@ -83,6 +88,9 @@ func TestCounterModel(t *testing.T) {
 				r.head.DropBefore(1 << 40)
 			},
 			"": func(rt *rapid.T) { h.compare(rt, r, name) },
+		}
+		if alone {
+			delete(steps, "other")
 		}
 		rt.Repeat(steps)
 		r.flushAll()

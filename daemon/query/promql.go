@@ -166,9 +166,9 @@ func (q *querier) fill(ctx context.Context, t target, list []Series, step int64)
 	case len(list) == 0:
 		return nil
 	case t.typ == protocol.Raw:
-		return q.reader.fill(ctx, list, q.mint-hintBack, q.maxt, 0)
+		return q.reader.fill(ctx, list, exactly(q.mint-hintBack, q.maxt))
 	}
-	return q.reader.fill(ctx, list, startOfDay(q.mint-q.reader.idle.Load()), q.maxt, step)
+	return q.reader.fill(ctx, list, q.reader.held(q.mint, q.maxt, step))
 }
 
 func (q *querier) samples(t target, s *Series) []chunks.Sample {
@@ -377,7 +377,7 @@ func (q *querier) there(ctx context.Context, list []Series) ([]Series, error) {
 	if list[0].Key.Type != protocol.Raw {
 		from -= q.reader.idle.Load() + q.reader.opts.Resolution
 	}
-	if err := q.reader.fill(ctx, list, from, q.in.To, 0); err != nil {
+	if err := q.reader.fill(ctx, list, exactly(from, q.in.To)); err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(list, func(s Series) bool { return len(s.Points) == 0 }), nil

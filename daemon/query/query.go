@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/live"
 	"example.com/nexusctl/protocol"
@@ -29,7 +30,7 @@ import (
 
 // Window is the read path's first source: lane.Set.
 type Window interface {
-	Window(ctx context.Context, list []*admit.Series) (lane.Window, error)
+	Window(ctx context.Context, list []*admit.Series, d aggregate.Detail) (lane.Window, error)
 }
 
 // Store is its second: storage.Store.
@@ -50,7 +51,10 @@ type Options struct {
 	Idle       int64 // how long a silent series goes on with its last value, milliseconds
 	MaxSeries  int   // that one query may touch
 	Live       Live  // nil: nothing is known by the second
-	Now        func() time.Time
+	// Alone says that no other process writes to the store: what was read of it can
+	// be kept, and brought up to date by this daemon's own flushes.
+	Alone bool
+	Now   func() time.Time
 }
 
 // Reader reads series and points.
@@ -63,6 +67,8 @@ type Reader struct {
 	opts    Options
 	idle    atomic.Int64
 	names   names
+	founds  founds
+	tails   *tails
 	process uint64 // tells this process's catalog from that of another
 }
 
@@ -71,10 +77,13 @@ func NewReader(w Window, s Store, c *admit.Catalog, h *Head, writer string, o Op
 	if o.Live == nil {
 		o.Live = noLive{}
 	}
-	r := &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o, process: rand.Uint64() | 1}
+	r := &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o, tails: newTails(tailBudget), process: rand.Uint64() | 1}
 	r.SetIdle(o.Idle)
 	return r
 }
+
+// Tails tells how the memory of recent points does.
+func (r *Reader) Tails() TailStats { return r.tails.now() }
 
 // SetIdle changes how long a silent series goes on with its last value,
 // milliseconds.
@@ -103,6 +112,26 @@ type Series struct {
 // Find returns the series that match, stored ones by id first. It fails with
 // ErrTooMany beyond the limit.
 func (r *Reader) Find(ctx context.Context, ms []series.Matcher) ([]Series, error) {
+	name, text, named := lookUp(ms)
+	if !named || !r.opts.Alone {
+		return r.find(ctx, ms)
+	}
+	if list, ok := r.remembered(ms, name, text); ok && len(list) <= r.opts.MaxSeries {
+		return list, nil
+	}
+	f := &found{era: r.founds.now()} // before the store is asked: what comes meanwhile is looked at again
+	deletions, returned := r.catalog.Returned()
+	f.deletions, f.returned = deletions, len(returned)
+	all := r.catalog.ByName(name)
+	list, err := r.find(ctx, ms)
+	if err == nil {
+		r.remember(text, f, all, list)
+	}
+	return list, err
+}
+
+// find asks store and catalog.
+func (r *Reader) find(ctx context.Context, ms []series.Matcher) ([]Series, error) {
 	fresh := r.unnamed(ms) // before the store is asked: what has an id now, it knows
 	stored, err := r.store.FindSeries(ctx, ms, 0, r.opts.MaxSeries+1)
 	if err != nil {
@@ -172,25 +201,19 @@ func (r *Reader) candidates(ms []series.Matcher) []*admit.Series {
 	return r.catalog.Snapshot()
 }
 
-// Select returns the matching series with their points whose bucket begins in
-// [from, to], both Unix milliseconds. The range is widened by the idle time,
-// over which values hold, and to the start of that day, where the running
-// totals of counters have their base.
-func (r *Reader) Select(ctx context.Context, ms []series.Matcher, from, to int64) ([]Series, error) {
-	return r.SelectStep(ctx, ms, from, to, 0)
-}
-
-// SelectStep is Select for an answer of one value a step, milliseconds: where
-// the steps are whole minutes or hours, points as wide as that will do; where they
-// are shorter than a bucket, points are of seconds as far as those are known.
-func (r *Reader) SelectStep(ctx context.Context, ms []series.Matcher, from, to, step int64) ([]Series, error) {
+// Steps returns the matching series with the points of an aggregation over steps:
+// those in the steps, of seconds where the steps are shorter than a bucket and as wide
+// as a tier's where that will do. Nothing is carried into the steps.
+func (r *Reader) Steps(ctx context.Context, ms []series.Matcher, s Steps) ([]Series, error) {
 	list, err := r.Find(ctx, ms)
 	if err != nil || len(list) == 0 {
 		return list, err
 	}
-	short := step > 0 && step < r.opts.Resolution
-	r.addLive(list, from, to, short, short)
-	if err := r.fill(ctx, list, startOfDay(from-r.idle.Load()), to, step); err != nil {
+	short := s.Width > 0 && s.Width < r.opts.Resolution
+	r.addLive(list, s.From, s.To, short, short)
+	x := exactly(block.Floor(s.From, s.Width), s.To)
+	x.step = s.Width
+	if err := r.fill(ctx, list, x); err != nil {
 		return nil, err
 	}
 	for i := range list {
@@ -199,9 +222,11 @@ func (r *Reader) SelectStep(ctx context.Context, ms []series.Matcher, from, to, 
 	return list, nil
 }
 
-// Fill reads the points of series that Find returned.
+// Fill reads the points of series that Find returned, of buckets that begin in
+// [from, to], Unix milliseconds, and of the idle time before, over which values hold.
+// Counters have their base.
 func (r *Reader) Fill(ctx context.Context, list []Series, from, to int64) error {
-	return r.fill(ctx, list, startOfDay(from-r.idle.Load()), to, 0)
+	return r.fill(ctx, list, r.held(from, to, 0))
 }
 
 // Points returns the matching series with the points whose bucket begins in
@@ -212,22 +237,7 @@ func (r *Reader) Points(ctx context.Context, ms []series.Matcher, from, to int64
 	if err != nil || len(list) == 0 {
 		return list, err
 	}
-	return list, r.fill(ctx, list, from, to, 0)
-}
-
-// fill reads points from day on and what a counter had gathered before it.
-func (r *Reader) fill(ctx context.Context, list []Series, day, to, step int64) error {
-	win, err := r.window.Window(ctx, locals(list))
-	if err != nil {
-		return fmt.Errorf("read live window: %w", err)
-	}
-	req := storage.ReadRequest{From: day, To: to, Step: step, BaseBefore: day, Held: r.head.Get}
-	req.IDs, req.Sketches = ids(list)
-	sel, err := r.store.Read(ctx, req)
-	if err != nil {
-		return fmt.Errorf("read store: %w", err)
-	}
-	return r.merge(list, win, sel, day, to)
+	return list, r.fill(ctx, list, exactly(from, to))
 }
 
 func locals(list []Series) []*admit.Series {
@@ -240,24 +250,15 @@ func locals(list []Series) []*admit.Series {
 	return l
 }
 
-// ids returns the store's ids, of series of plain values and of sketches. A
-// series may have got its id since it was found: its points were then in the
-// window, which was read later than Find, or in the store, where only the id
-// leads to them.
-func ids(list []Series) (plain, sketches []int64) {
+// ids looks the store's ids up once more. A series may have got its id since it
+// was found: its points were then in the window, which was read later than Find, or
+// in the store, where only the id leads to them.
+func ids(list []Series) {
 	for i := range list {
 		if list[i].ID == 0 && list[i].local != nil {
 			list[i].ID = list[i].local.ID()
 		}
-		switch {
-		case list[i].ID == 0:
-		case list[i].sketched():
-			sketches = append(sketches, list[i].ID)
-		default:
-			plain = append(plain, list[i].ID)
-		}
 	}
-	return plain, sketches
 }
 
 // sketched tells whether the series' points hold sketches.

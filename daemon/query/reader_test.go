@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
@@ -28,7 +29,7 @@ func matchers(t testing.TB, selector string) []series.Matcher {
 // read returns the sums of a counter's points by second, and its base.
 func (r *rig) read(selector string, from, to int64) (string, storage.Base) {
 	r.t.Helper()
-	list, err := r.reader.Select(context.Background(), matchers(r.t, selector), from, to)
+	list, err := r.shown(context.Background(), matchers(r.t, selector), from, to)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func TestMergeOfWriters(t *testing.T) {
 	if got, _ := r.read("c", sec(0), sec(10)); got != "0=31 " {
 		t.Errorf("the counter's points: %s", got)
 	}
-	list, err := r.reader.Select(t.Context(), matchers(t, "g"), sec(0), sec(10))
+	list, err := r.shown(t.Context(), matchers(t, "g"), sec(0), sec(10))
 	if err != nil || len(list) != 1 || len(list[0].Points) != 1 {
 		t.Fatalf("%+v, %v", list, err)
 	}
@@ -148,7 +149,7 @@ func TestBaseOfADay(t *testing.T) {
 	r.take(of(s, counted(10, 2, 0))...) // late
 	check := func(what string) {
 		t.Helper()
-		list, err := r.reader.Select(t.Context(), matchers(t, "x"), midnight+300_000, midnight+500_000)
+		list, err := r.shown(t.Context(), matchers(t, "x"), midnight+300_000, midnight+500_000)
 		if err != nil || len(list) != 1 {
 			t.Fatal(list, err)
 		}
@@ -156,7 +157,7 @@ func TestBaseOfADay(t *testing.T) {
 			t.Errorf("%s: base %+v, points %+v", what, b, list[0].Points)
 		}
 		// A minute earlier the values of the day before still hold.
-		list, err = r.reader.Select(t.Context(), matchers(t, "x"), midnight+299_999, midnight+500_000)
+		list, err = r.shown(t.Context(), matchers(t, "x"), midnight+299_999, midnight+500_000)
 		if err != nil || list[0].Base.Sum != 0 || len(list[0].Points) != 3 {
 			t.Errorf("%s, a moment earlier: %+v, %v", what, list[0], err)
 		}
@@ -185,7 +186,7 @@ func TestLongRange(t *testing.T) {
 	}
 	r.compact()
 	began := time.Now()
-	list, err := r.reader.Select(t.Context(), matchers(t, "x"), -62_135_596_800_000, r.now)
+	list, err := r.shown(t.Context(), matchers(t, "x"), -62_135_596_800_000, r.now)
 	if err != nil || len(list) != 1 || len(list[0].Points) != 240 {
 		t.Fatal(list, err)
 	}
@@ -227,7 +228,7 @@ func TestFind(t *testing.T) {
 	if _, err := r.reader.Find(t.Context(), matchers(t, `{__name__=~".+"}`)); !errors.Is(err, ErrTooMany) {
 		t.Errorf("four of at most three: %v", err)
 	}
-	if _, err := r.reader.Select(t.Context(), matchers(t, `{__name__=~".+"}`), sec(0), sec(1)); !errors.Is(err, ErrTooMany) {
+	if _, err := r.shown(t.Context(), matchers(t, `{__name__=~".+"}`), sec(0), sec(1)); !errors.Is(err, ErrTooMany) {
 		t.Errorf("to read four of at most three: %v", err)
 	}
 	r.series(true, "other", protocol.Timer)
@@ -256,7 +257,7 @@ func (away) Names(context.Context) ([]storage.Name, error) { return nil, storage
 // closed is a set of lanes that has ended.
 type closed struct{}
 
-func (closed) Window(context.Context, []*admit.Series) (lane.Window, error) {
+func (closed) Window(context.Context, []*admit.Series, aggregate.Detail) (lane.Window, error) {
 	return lane.Window{}, lane.ErrClosed
 }
 
@@ -265,7 +266,7 @@ func TestFailures(t *testing.T) {
 	r := newRig(t, Options{})
 	r.series(true, "x", protocol.Gauge)
 	r.reader.store = away{}
-	if _, err := r.reader.Select(t.Context(), matchers(t, "x"), 0, 1); !errors.Is(err, storage.ErrUnavailable) {
+	if _, err := r.shown(t.Context(), matchers(t, "x"), 0, 1); !errors.Is(err, storage.ErrUnavailable) {
 		t.Errorf("a select: %v", err)
 	}
 	if _, _, err := r.reader.Page(t.Context(), Filter{}, Place{}, 10); !errors.Is(err, storage.ErrUnavailable) {
@@ -275,7 +276,7 @@ func TestFailures(t *testing.T) {
 		t.Errorf("a query: %v", err)
 	}
 	r.reader.store, r.reader.window = r.store, closed{}
-	if _, err := r.reader.Select(t.Context(), matchers(t, "x"), 0, 1); !errors.Is(err, lane.ErrClosed) {
+	if _, err := r.shown(t.Context(), matchers(t, "x"), 0, 1); !errors.Is(err, lane.ErrClosed) {
 		t.Errorf("lanes that have ended: %v", err)
 	}
 }
@@ -292,7 +293,7 @@ func TestDamageIsNamed(t *testing.T) {
 		b[len(b)-1] ^= 1
 		r.head.data[k] = b
 	}
-	if _, err := r.reader.Select(t.Context(), matchers(t, "x"), sec(0), sec(10)); !errors.Is(err, block.ErrMalformed) {
+	if _, err := r.shown(t.Context(), matchers(t, "x"), sec(0), sec(10)); !errors.Is(err, block.ErrMalformed) {
 		t.Errorf("a damaged block: %v", err)
 	}
 }
@@ -306,7 +307,7 @@ func TestManySeriesOfABlock(t *testing.T) {
 	}
 	r.take(points...)
 	r.flush()
-	list, err := r.reader.Select(t.Context(), matchers(t, "many"), sec(0), sec(10))
+	list, err := r.shown(t.Context(), matchers(t, "many"), sec(0), sec(10))
 	if err != nil || len(list) != 40 {
 		t.Fatalf("%d series, %v", len(list), err)
 	}

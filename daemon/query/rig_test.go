@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
@@ -76,13 +77,25 @@ func newRig(t testing.TB, o Options) *rig {
 	return r
 }
 
+// shown returns the matching series with what shows of them in [from, to].
+func (r *rig) shown(ctx context.Context, ms []series.Matcher, from, to int64) ([]Series, error) {
+	list, err := r.reader.Find(ctx, ms)
+	if err != nil || len(list) == 0 {
+		return list, err
+	}
+	return list, r.reader.Fill(ctx, list, from, to)
+}
+
 // Window is what lane.Set answers with.
-func (r *rig) Window(_ context.Context, list []*admit.Series) (lane.Window, error) {
+func (r *rig) Window(_ context.Context, list []*admit.Series, d aggregate.Detail) (lane.Window, error) {
 	w := lane.Window{Points: map[uint32][]block.Point{}, Flushed: r.seq[own] - uint64(len(r.waiting))}
 	for _, g := range r.waiting {
 		for _, p := range g.points {
 			i := uint32(p.Series)
 			if slices.ContainsFunc(list, func(s *admit.Series) bool { return s.Index == i }) {
+				if d == aggregate.Totals && p.Kind == block.Histogram {
+					p.Sketch = nil
+				}
 				w.Points[i] = append(w.Points[i], p)
 			}
 		}

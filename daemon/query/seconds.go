@@ -14,34 +14,34 @@ import (
 // carried into the range and counters have no base. It notes that somebody looks at
 // the series.
 func (r *Reader) Recent(ctx context.Context, list []Series, from, to int64) error {
-	return r.bySecond(ctx, list, from, to, from)
+	return r.bySecond(ctx, list, from, exactly(from, to))
 }
 
 // Replay is Recent with what was before: counters have their base, and points begin
 // with the day, so that a value holds from before the range.
 func (r *Reader) Replay(ctx context.Context, list []Series, from, to int64) error {
-	return r.bySecond(ctx, list, from, to, startOfDay(from-r.idle.Load()))
+	return r.bySecond(ctx, list, from, r.held(from, to, 0))
 }
 
-func (r *Reader) bySecond(ctx context.Context, list []Series, from, to, day int64) error {
+func (r *Reader) bySecond(ctx context.Context, list []Series, from int64, x extent) error {
 	var seen []*admit.Series
 	for i := range list {
 		s := &list[i]
 		s.live = nil
 		if s.local != nil {
-			s.live = r.opts.Live.Rows(s.local, from, to)
+			s.live = r.opts.Live.Rows(s.local, from, x.to)
 			seen = append(seen, s.local)
 		}
 	}
 	for part := range slices.Chunk(seen, live.MaxWide) {
 		r.opts.Live.Watch(part)
 	}
-	if err := r.fill(ctx, list, day, to, 0); err != nil {
+	if err := r.fill(ctx, list, x); err != nil {
 		return err
 	}
 	for i := range list {
 		s := &list[i]
-		s.Held = s.heldFrom(from, to, r.opts.Resolution)
+		s.Held = s.heldFrom(from, x.to, r.opts.Resolution)
 		s.Points = s.seconds(r.opts.Resolution)
 	}
 	return nil

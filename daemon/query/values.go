@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/histogram"
 	"example.com/nexusctl/protocol/series"
@@ -34,6 +35,31 @@ func (r *Reader) Local(ctx context.Context, local []*admit.Series, from, to int6
 	}
 	return list, r.Fill(ctx, list, from, to)
 }
+
+// Latest returns the matching series with what Last needs: the newest value of
+// today, and of the idle time before that.
+func (r *Reader) Latest(ctx context.Context, ms []series.Matcher) ([]Series, error) {
+	list, err := r.Find(ctx, ms)
+	if err != nil || len(list) == 0 {
+		return list, err
+	}
+	return list, r.latest(ctx, list, 0)
+}
+
+// latest reads the newest points of series, from since on one by one where that is
+// not 0, Unix milliseconds.
+func (r *Reader) latest(ctx context.Context, list []Series, since int64) error {
+	now := r.opts.Now().UnixMilli()
+	x := r.held(now-latestBack, now, 0)
+	x.detail = aggregate.Totals // of a distribution the mean is shown
+	if x.need = now; since > 0 && since < now {
+		x.need, x.day = since, min(x.day, startOfDay(since-r.idle.Load()))
+	}
+	return r.fill(ctx, list, x)
+}
+
+// latestBack is how far back a last value is looked for on any day, milliseconds.
+const latestBack = 60 * 60 * 1000
 
 // Last returns the newest value of the series and when it was, Unix
 // milliseconds: a counter's total, a gauge's value, the mean of a

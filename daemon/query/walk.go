@@ -89,12 +89,7 @@ func (w *walk) some(ctx context.Context, n int) (list []Series, err error) {
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
-	now := w.reader.opts.Now().UnixMilli()
-	from := now - w.reader.idle.Load()
-	if w.filter.Since > 0 {
-		from = min(from, w.filter.Since)
-	}
-	if err := w.reader.Fill(ctx, list, from, now); err != nil {
+	if err := w.reader.latest(ctx, list, w.filter.Since); err != nil {
 		return nil, err
 	}
 	if w.filter.Since == 0 {

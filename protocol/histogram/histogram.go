@@ -115,6 +115,12 @@ func (h *Histogram) addSum(v float64) {
 	h.sum = t
 }
 
+// Totals returns the histogram without its buckets: what came, and how much that is
+// together, for those who ask no more. Totals merge with totals alone.
+func (h *Histogram) Totals() Histogram {
+	return Histogram{Count: h.Count, Min: h.Min, Max: h.Max, schema: h.schema, sum: h.sum, comp: h.comp}
+}
+
 // Sum returns the weighted sum of all values.
 func (h *Histogram) Sum() float64 {
 	if math.IsInf(h.sum, 0) {

@@ -1,0 +1,205 @@
+package query
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/block"
+)
+
+// extent is what is wanted of some series' points: those whose bucket begins in
+// [day, to], Unix milliseconds, after what a counter had gathered before day. Of
+// the points before need only the newest bucket is wanted by itself; the others may
+// be part of what was gathered. One value a step, milliseconds, will do; 0: as
+// gathered.
+type extent struct {
+	day, need, to, step int64
+	detail              aggregate.Detail // of what is not stored yet
+}
+
+// held is an extent in which values hold for idle: so far before from nothing shows
+// in [from, to] but through what was gathered. A sample stands at its bucket's end,
+// and a silence ends a step behind it.
+func (r *Reader) held(from, to, step int64) extent {
+	idle := r.idle.Load()
+	return extent{day: startOfDay(from - idle), need: from - idle - 2*r.opts.Resolution, to: to, step: step}
+}
+
+// exactly is an extent of points that count by themselves.
+func exactly(from, to int64) extent { return extent{day: from, need: from, to: to} }
+
+// fill reads points.
+func (r *Reader) fill(ctx context.Context, list []Series, x extent) error {
+	again := r.head.Again() // before the window: what is stored again behind it is no part of a tail
+	win, err := r.window.Window(ctx, locals(list), x.detail)
+	if err != nil {
+		return fmt.Errorf("read live window: %w", err)
+	}
+	ids(list)
+	now := r.opts.Now().UnixMilli()
+	if !r.opts.Alone || x.need < now-maxTail || x.step >= minuteMillis && x.step%minuteMillis == 0 {
+		return r.fromStore(ctx, all(list), win, x)
+	}
+	missing, err := r.fromTails(all(list), win, again, now, x)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	if len(missing) > maxMade {
+		return r.fromStore(ctx, missing, win, x)
+	}
+	return r.makeTails(ctx, missing, win, again, now, x)
+}
+
+const minuteMillis = 60 * 1000
+
+func all(list []Series) []*Series {
+	out := make([]*Series, len(list))
+	for i := range list {
+		out[i] = &list[i]
+	}
+	return out
+}
+
+// fromStore reads what the window lacks from the store.
+func (r *Reader) fromStore(ctx context.Context, list []*Series, win lane.Window, x extent) error {
+	sel, err := r.read(ctx, list, x)
+	if err != nil {
+		return err
+	}
+	piles, err := r.piles(list, win, sel)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		s.Base, s.Spans = sel.Bases[s.ID], s.spansOf(sel)
+		r.finish(s, piles[s.ID], win, x)
+	}
+	return nil
+}
+
+func (r *Reader) read(ctx context.Context, list []*Series, x extent) (storage.Selection, error) {
+	req := storage.ReadRequest{From: x.day, To: x.to, Step: x.step, BaseBefore: x.day, Held: r.head.Get}
+	for _, s := range list {
+		switch {
+		case s.ID == 0:
+		case s.sketched():
+			req.Sketches = append(req.Sketches, s.ID)
+		default:
+			req.IDs = append(req.IDs, s.ID)
+		}
+	}
+	sel, err := r.store.Read(ctx, req)
+	if err != nil {
+		return sel, fmt.Errorf("read store: %w", err)
+	}
+	return sel, nil
+}
+
+func (s *Series) spansOf(sel storage.Selection) []storage.Span {
+	if s.sketched() {
+		return sel.SketchSpans
+	}
+	return sel.Spans
+}
+
+// finish adds what the window holds of a series to what the store does.
+func (r *Reader) finish(s *Series, p *pile, win lane.Window, x extent) {
+	if p == nil {
+		p = newPile()
+	}
+	if s.local != nil {
+		p.writers[r.writer] = append(p.writers[r.writer], win.Points[s.local.Index]...)
+	}
+	s.settle(widen(p.reduce(), s.Spans), x.day, x.to)
+}
+
+// fromTails answers for the series whose tails are long enough, brings these up to
+// what the window does not hold any more, and returns the other series.
+func (r *Reader) fromTails(list []*Series, win lane.Window, again uint64, now int64, x extent) (missing []*Series, err error) {
+	for _, s := range list {
+		var t *tail
+		if s.ID != 0 && s.Key.Type != protocol.Raw {
+			if t = r.tails.get(s.ID); t != nil {
+				if t, err = r.upTo(t, s.ID, win.Flushed, again, now); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if s.ID != 0 && (t == nil || !t.covers(x.day, x.need)) {
+			missing = append(missing, s)
+			continue
+		}
+		p := newPile()
+		if s.Base, s.Spans = (storage.Base{}), nil; t != nil {
+			p, s.Base = t.pile(), t.base
+		}
+		r.finish(s, p, win, x)
+	}
+	r.tails.count(len(list)-len(missing), len(missing))
+	return missing, nil
+}
+
+// upTo returns the tail as of a flush, nil where the store has to be asked. A tail
+// that is ahead of the window would count twice what the window still holds.
+func (r *Reader) upTo(t *tail, id int64, flushed, again uint64, now int64) (*tail, error) {
+	switch {
+	case t.again != again || t.flushed > flushed:
+		return nil, nil
+	case t.flushed == flushed:
+		return t, nil
+	}
+	blocks, ok := r.head.Since(id/block.ShardSize, t.flushed, flushed)
+	if !ok {
+		return nil, nil
+	}
+	var points []block.Point
+	var err error
+	for _, b := range blocks {
+		if points, err = block.FindSeries(b, id, points); err != nil {
+			return nil, fmt.Errorf("a block in memory, of shard %d: %w", id/block.ShardSize, err)
+		}
+	}
+	t = t.next(r.writer, points, flushed, now)
+	r.tails.put(id, t)
+	return t, nil
+}
+
+// far is behind every bucket that a sender could ask for, Unix milliseconds.
+const far = int64(1) << 53
+
+// makeTails reads series from the store as fromStore does, up to the end of what it
+// has, and keeps their tails.
+func (r *Reader) makeTails(ctx context.Context, list []*Series, win lane.Window, again uint64, now int64, x extent) error {
+	// Bases are of days. Whoever asks for last values next does not have to read again.
+	wide := extent{day: startOfDay(min(x.day, x.need, now-latestBack-r.idle.Load())), to: far}
+	sel, err := r.read(ctx, list, wide)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		for _, span := range s.spansOf(sel) {
+			if span.Width != 0 { // so old is nothing but where little is kept
+				return r.fromStore(ctx, list, win, x)
+			}
+		}
+	}
+	piles, err := r.piles(list, win, sel)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		p := piles[s.ID]
+		s.Base, s.Spans = sel.Bases[s.ID], nil
+		if s.Key.Type != protocol.Raw {
+			t := tailOf(p, tail{flushed: win.Flushed, again: again, day: wide.day, span: now - x.need, base: s.Base}, x.need)
+			r.tails.put(s.ID, t)
+			p, s.Base = t.pile(), t.base
+		}
+		r.finish(s, p, win, x)
+	}
+	return nil
+}
