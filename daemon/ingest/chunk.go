@@ -29,7 +29,7 @@ type chunk struct {
 	inFlight chan struct{} // the connection's tokens; one is given back
 	server   *Server
 	arrived  time.Time // when its last byte was read
-	listener string
+	local    net.Addr  // of the listener, nil for none
 	peer     net.Addr
 	lease    chan struct{} // of the lane's buffers, one of which this is; nil for one beyond them
 }
@@ -89,7 +89,7 @@ func (c *chunk) Share() (lane.Share, bool) {
 }
 
 // Source says whom the chunk is from.
-func (c *chunk) Source() admit.Source { return sourceOf(c.listener, c.peer) }
+func (c *chunk) Source() admit.Source { return sourceOf(c.local, c.peer) }
 
 // Arrived returns when the chunk's last byte was read.
 func (c *chunk) Arrived() time.Time { return c.arrived }

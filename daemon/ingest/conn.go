@@ -37,12 +37,11 @@ type conn struct {
 	chunk  *chunk // being cut
 	leased bool   // a buffer is lent to it that it has not taken yet
 
-	opened   time.Time
-	last     time.Time // when something was read
-	line     unfinished
-	listener string   // for people
-	peer     net.Addr // whom the connection is from
-	trusted  bool     // a header may say another peer, and has not yet
+	opened  time.Time
+	last    time.Time // when something was read
+	line    unfinished
+	peer    net.Addr // whom the connection is from
+	trusted bool     // a header may say another peer, and has not yet
 }
 
 func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
@@ -56,7 +55,7 @@ func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
 	}
 	return &conn{
 		server: s, net: c, raw: raw, lane: s.lanes.Assign(), frames: frames, tokens: make(chan struct{}, inFlight),
-		opened: time.Now(), listener: listenerName(c.LocalAddr()), peer: c.RemoteAddr(), trusted: s.trusts(c.RemoteAddr()),
+		opened: time.Now(), peer: c.RemoteAddr(), trusted: s.trusts(c.RemoteAddr()),
 	}, nil
 }
 
@@ -308,7 +307,7 @@ func (c *conn) submit(k *chunk) {
 		return
 	}
 	c.tokens <- struct{}{}
-	k.inFlight, k.server, k.listener, k.peer = c.tokens, c.server, c.listener, c.peer
+	k.inFlight, k.server, k.local, k.peer = c.tokens, c.server, c.net.LocalAddr(), c.peer
 	c.chunk = nil
 	c.server.lanes.Submit(c.lane, k)
 }

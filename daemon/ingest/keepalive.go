@@ -9,7 +9,7 @@ import (
 // Of a peer that vanished the system knows within two minutes: it asks after a
 // silence from minQuiet on, and is told nothing askTimes in a row.
 const (
-	minQuiet, maxQuiet = 20 * time.Second, 50 * time.Second
+	minQuiet, maxQuiet = 10 * time.Second, 30 * time.Second
 	askEvery           = 10 * time.Second
 	askTimes           = 6
 )

@@ -10,7 +10,7 @@ import (
 // more lines, the last of which needs no newline.
 func (s *Server) servePackets(pc net.PacketConn) error {
 	tokens := make(chan struct{}, inFlight)
-	lane, listener := s.lanes.Assign(), listenerName(pc.LocalAddr())
+	lane, local := s.lanes.Assign(), pc.LocalAddr()
 	for {
 		k := chunks.Get().(*chunk)
 		n, peer, err := pc.ReadFrom(k.buf[:])
@@ -32,7 +32,7 @@ func (s *Server) servePackets(pc net.PacketConn) error {
 		s.stats.Bytes.Add(uint64(n))
 		tokens <- struct{}{}
 		k.units, k.inFlight, k.server, k.arrived = k.buf[:n], tokens, s, time.Now()
-		k.listener, k.peer = listener, peer
+		k.local, k.peer = local, peer
 		s.lanes.Submit(lane, k)
 	}
 }

@@ -15,10 +15,11 @@ func listenerName(a net.Addr) string {
 	return a.Network() + " " + a.String()
 }
 
-// sourceOf names whom something is from: the listener, and the peer's address
-// without its port, so that one who connects again and again is one.
-func sourceOf(listener string, peer net.Addr) admit.Source {
-	s := admit.Source{Listener: listener}
+// sourceOf names whom something is from: the listener, by the address on this side,
+// and the peer's address without its port, so that one who connects again and again is
+// one.
+func sourceOf(local, peer net.Addr) admit.Source {
+	s := admit.Source{Listener: listenerName(local)}
 	if a := addressOf(peer); a.IsValid() {
 		s.Address = a.String()
 	}
