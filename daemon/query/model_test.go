@@ -25,9 +25,10 @@ type history struct {
 }
 
 // stands is when an increment is first seen by a query at t: at its bucket's
-// end; in the open bucket at once, but never at the bucket's very start.
+// end; in the open bucket, and in one that closed while the question was on its way,
+// at once, but never at the bucket's very start.
 func (i increment) stands(t, now int64) int64 {
-	if end := i.bucket + 10_000; end <= now {
+	if end := i.bucket + 10_000; end <= t || end <= now && now-t >= 10_000 {
 		return end
 	}
 	return max(min(t, now), i.bucket+1)
