@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -32,7 +33,7 @@ func openPostgres(ctx context.Context, c Config) (*Database, error) {
 	conns := min(max(c.MaxConns, minConns), 10_000)
 	setParameters(pc.ConnConfig.RuntimeParams, c)
 	look := pc.Copy()
-	setSnapshots(look.ConnConfig.RuntimeParams)
+	look.AfterConnect = setSnapshots
 	look.MaxConns = int32(max(conns/2, 1))
 	pc.MaxConns = int32(max(conns-conns/2, minConns))
 	pool, err := newPool(ctx, pc)
@@ -67,11 +68,17 @@ func newPool(ctx context.Context, c *pgxpool.Config) (*pgxpool.Pool, error) {
 // at one moment, without a statement that says so. What is asked is planned once and
 // not each time, for planning takes longer than small reads do; and a plan that was
 // made while a partition was empty must not read it from end to end when it is full.
-func setSnapshots(p map[string]string) {
-	p["default_transaction_isolation"] = "repeatable read"
-	p["default_transaction_read_only"] = "on"
-	p["plan_cache_mode"] = "force_generic_plan"
-	p["enable_seqscan"] = "off"
+// It is said to the session: a pooler may be told to pass over what a connection
+// begins with.
+func setSnapshots(ctx context.Context, c *pgx.Conn) error {
+	_, err := c.Exec(ctx, `SET default_transaction_isolation = 'repeatable read';
+		SET default_transaction_read_only = on;
+		SET plan_cache_mode = force_generic_plan;
+		SET enable_seqscan = off`)
+	if err != nil {
+		return fmt.Errorf("prepare a connection for reads: %w", err)
+	}
+	return nil
 }
 
 // setParameters sets what the store relies on. Durability is not the URL's to
