@@ -38,17 +38,18 @@ func (c *clockWatch) start(wall time.Time, passed time.Duration, last int64) {
 	}
 }
 
-// look reads the clock; passed is the time since the start by a clock that nobody
-// sets.
-func (c *clockWatch) look(wall time.Time, passed time.Duration) {
+// look reads the clock, and says whether it was set; passed is the time since the
+// start by a clock that nobody sets.
+func (c *clockWatch) look(wall time.Time, passed time.Duration) (stepped bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	step := wall.Sub(c.wall) - (passed - c.passed)
 	first := c.wall.IsZero()
 	c.wall, c.passed = wall, passed
-	if !first && step.Abs() > clockBound {
+	if stepped = !first && step.Abs() > clockBound; stepped {
 		c.doubt(passed, "clock_stepped", fmt.Sprintf("the clock was set by %s", step.Round(time.Millisecond)))
 	}
+	return stepped
 }
 
 func (c *clockWatch) doubt(passed time.Duration, code, detail string) {

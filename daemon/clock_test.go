@@ -26,9 +26,13 @@ func TestReadyClock(t *testing.T) {
 		var w clockWatch
 		w.start(begin, 0, c.last)
 		for s := time.Second; s <= 9*time.Second; s += time.Second {
-			w.look(begin.Add(s), s)
+			if w.look(begin.Add(s), s) {
+				t.Errorf("%s: set, at second %v", name, s)
+			}
 		}
-		w.look(begin.Add(10*time.Second+c.step), 10*time.Second)
+		if stepped := w.look(begin.Add(10*time.Second+c.step), 10*time.Second); stepped != (c.step.Abs() > 5*time.Second) {
+			t.Errorf("%s: set: %v", name, stepped)
+		}
 		code := func(at time.Duration) string {
 			for _, r := range w.reasons(at) {
 				return r.Code

@@ -33,7 +33,9 @@ func (d *Daemon) beat(ctx context.Context) {
 			return
 		case <-time.After(now.Truncate(time.Second).Add(time.Second).Sub(now)):
 		}
-		d.clock.look(d.wall(), d.passed())
+		if d.clock.look(d.wall(), d.passed()) {
+			d.objectives.ClockSet()
+		}
 		r, err := d.reading(ctx)
 		if err != nil {
 			d.logger.Debug("no reading of the daemon's own figures", "error", err)

@@ -129,6 +129,15 @@ func clockJumps(t *testing.T) {
 	counts("an hour back: what the clock has reached", 10)
 	at(time.Hour + 5*time.Second)
 	counts("the clock has caught up: all of it, once", 30)
+	const month = 30 * 24 * time.Hour // the objective's window
+	send(month + 3*time.Hour)
+	counts("a month ahead: what is of that month", 10)
+	send(-month + 24*time.Hour)
+	counts("a month back: what the clock has reached", 10)
+	at(time.Hour + 10*time.Second)
+	counts("now: all that a month holds, nothing of what lies ahead", 40)
+	at(month + 3*time.Hour + 10*time.Second)
+	counts("the clock has caught up with the month", 10)
 	s.comes(t, before, verdict{accepted: uint64(2 * sends)})
 }
 

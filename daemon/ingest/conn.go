@@ -40,6 +40,7 @@ type conn struct {
 	opened  time.Time
 	last    time.Time // when something was read
 	line    unfinished
+	local   net.Addr // of the listener
 	peer    net.Addr // whom the connection is from
 	trusted bool     // a header may say another peer, and has not yet
 }
@@ -55,7 +56,7 @@ func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
 	}
 	return &conn{
 		server: s, net: c, raw: raw, lane: s.lanes.Assign(), frames: frames, tokens: make(chan struct{}, inFlight),
-		opened: time.Now(), peer: c.RemoteAddr(), trusted: s.trusts(c.RemoteAddr()),
+		opened: time.Now(), local: c.LocalAddr(), peer: c.RemoteAddr(), trusted: s.trusts(c.RemoteAddr()),
 	}, nil
 }
 
@@ -307,7 +308,7 @@ func (c *conn) submit(k *chunk) {
 		return
 	}
 	c.tokens <- struct{}{}
-	k.inFlight, k.server, k.local, k.peer = c.tokens, c.server, c.net.LocalAddr(), c.peer
+	k.inFlight, k.server, k.local, k.peer = c.tokens, c.server, c.local, c.peer
 	c.chunk = nil
 	c.server.lanes.Submit(c.lane, k)
 }

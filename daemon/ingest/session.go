@@ -80,7 +80,7 @@ func (b *batch) Take(t *lane.Taker) {
 
 // Source says whom the batch is from.
 func (b *batch) Source() admit.Source {
-	return sourceOf(b.session.conn.net.LocalAddr(), b.session.conn.peer)
+	return sourceOf(b.session.conn.local, b.session.conn.peer)
 }
 
 // Done gives the batch to the acker. There is room: the window is no larger.

@@ -91,6 +91,14 @@ func NewKeeper(s *Source, list []slo.Objective, now func() time.Time, logger *sl
 // Replace changes the objectives, as after a reload.
 func (k *Keeper) Replace(list []slo.Objective) {
 	k.objectives.Store(&list)
+	k.again()
+}
+
+// ClockSet has everything counted anew: hours that were over are to come, or may have
+// got what they had not.
+func (k *Keeper) ClockSet() { k.again() }
+
+func (k *Keeper) again() {
 	k.source.Forget()
 	select {
 	case k.changed <- struct{}{}:

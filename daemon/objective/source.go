@@ -51,6 +51,7 @@ type Source struct {
 
 	mu    sync.Mutex
 	hours map[hourKey]tally
+	era   uint64 // grows where hours are forgotten: what was counted before is not remembered
 }
 
 type hourKey struct {
@@ -63,11 +64,13 @@ func NewSource(r Reader, now func() time.Time, settled func() time.Duration) *So
 	return &Source{reader: r, now: now, settled: settled, hours: map[hourKey]tally{}}
 }
 
-// Forget drops what was remembered, as when objectives have changed.
+// Forget drops what was remembered, as when objectives have changed, or when hours
+// that were settled are to come again.
 func (s *Source) Forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.hours)
+	s.era++
 }
 
 // Counts counts the events between each two bounds; see slo.Source.
@@ -77,7 +80,7 @@ func (s *Source) Counts(ctx context.Context, o slo.Objective, bounds []time.Time
 		return nil, err
 	}
 	cells := cut(bounds)
-	s.recall(o.Name, cells)
+	era := s.recall(o.Name, cells)
 	span := int64(firstRead)
 	for from := 0; from < len(cells); {
 		to := runEnd(cells, from, span)
@@ -90,7 +93,7 @@ func (s *Source) Counts(ctx context.Context, o slo.Objective, bounds []time.Time
 		}
 		from = max(to, from+1)
 	}
-	s.remember(o.Name, cells)
+	s.remember(o.Name, cells, era)
 	return slots(cells, len(bounds)-1, o.Ratio != nil && len(o.Ratio.Bad) > 0), nil
 }
 
@@ -148,7 +151,7 @@ func (t *term) count(cells []cell, points []block.Point) error {
 }
 
 // recall fills in the hours that are remembered.
-func (s *Source) recall(objective string, cells []cell) {
+func (s *Source) recall(objective string, cells []cell) (era uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range cells {
@@ -156,13 +159,17 @@ func (s *Source) recall(objective string, cells []cell) {
 			c.tally, c.known = s.hours[hourKey{objective, c.from}]
 		}
 	}
+	return s.era
 }
 
 // remember keeps the whole hours that are settled.
-func (s *Source) remember(objective string, cells []cell) {
+func (s *Source) remember(objective string, cells []cell, era uint64) {
 	final := s.now().Add(-s.settled()).UnixMilli()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if era != s.era {
+		return
+	}
 	if len(s.hours) > maxHours {
 		clear(s.hours) // they are counted again as they are asked for
 	}
