@@ -55,10 +55,13 @@ func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
 		return nil, err
 	}
 	return &conn{
-		server: s, net: c, raw: raw, lane: s.lanes.Assign(), frames: frames, tokens: make(chan struct{}, inFlight),
+		server: s, net: c, raw: raw, lane: s.lanes.Assign(), frames: frames, tokens: newTokens(),
 		opened: time.Now(), local: c.LocalAddr(), peer: c.RemoteAddr(), trusted: s.trusts(c.RemoteAddr()),
 	}, nil
 }
+
+// newTokens returns the tokens of a connection, one for each chunk that a lane holds.
+func newTokens() chan struct{} { return make(chan struct{}, inFlight) }
 
 // outcome is how serving a connection came to its end.
 type outcome int

@@ -144,9 +144,15 @@ func (c *conn) park() bool {
 		return false
 	}
 	c.server.stats.Parked.Add(1)
+	c.carry = nil // of a line that is over
+	tokens := c.tokens
+	if len(tokens) == 0 { // no chunk is on its way: resume makes others
+		c.tokens = nil
+	}
 	if c.server.lot.park(c) {
 		return true // whoever resumes it may be at it already
 	}
+	c.tokens = tokens
 	c.server.stats.Parked.Add(-1)
 	return false
 }

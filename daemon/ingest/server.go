@@ -200,6 +200,9 @@ func (s *Server) resume(k *conn) {
 	s.stats.Parked.Add(-1)
 	s.wg.Go(func() {
 		k.last = time.Now()
+		if k.tokens == nil {
+			k.tokens = newTokens()
+		}
 		s.finish(k.net, s.contain(k.net, &k, func() error { return nil }))
 	})
 }
