@@ -122,7 +122,7 @@ func TestUnknownFailure(t *testing.T) {
 		want   error
 	}{
 		{"passing", odd, 4, 5, nil},
-		{"lasting", odd, 0, 11, odd},
+		{"lasting", odd, 0, 15, odd},
 		{"final", storage.ErrSchemaOld, 0, 1, storage.ErrSchemaOld},
 	} {
 		t.Run(c.name, func(t *testing.T) {

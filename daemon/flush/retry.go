@@ -28,10 +28,10 @@ func pauses() *backoff.ExponentialBackOff {
 	return p
 }
 
-// maxUnknown is how often in a row a failure that nobody foresaw is tried again,
-// half a minute in all. Drivers and servers that go down find ever new words for it;
+// maxUnknown is how often in a row a failure that nobody foresaw is tried again, with
+// pauses of some half a minute in all. Drivers and servers that go down find ever new words for it;
 // a fault of ours stays one, and the log keeps what is not stored.
-const maxUnknown = 10
+const maxUnknown = 14
 
 // retry repeats op while the store is away, through the breaker. Every
 // operation may have been done though it failed: its answer may be what was
@@ -40,8 +40,8 @@ func (f *Flusher) retry(ctx context.Context, what string, op func() error) error
 	wait, unknown := pauses(), 0
 	for {
 		err := f.breaker.do(op)
-		if err != nil && !transient(err) {
-			unknown++
+		if unknown++; transient(err) {
+			unknown = 0
 		}
 		if err == nil || final(err) || unknown > maxUnknown || ctx.Err() != nil && !transient(err) {
 			f.stats.Away.Store(false)
