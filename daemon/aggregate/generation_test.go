@@ -279,6 +279,25 @@ func TestReadCarriesGaugesOverGenerations(t *testing.T) {
 	}
 }
 
+// TestReadOfAFewCostsAFew reads a gauge whose index is high: a daemon of a million
+// series is asked for single ones all the time.
+func TestReadOfAFewCostsAFew(t *testing.T) {
+	cost := func(i uint32) int64 {
+		g := []Unflushed{{Number: 1, Bucket: firstTime, Ordered: NewOrdered()}}
+		g[0].Ordered.Apply(&record.Batch{At: 1, Ordered: []record.Ordered{{Value: 1}}}, func(uint32) uint32 { return i })
+		state := NewState()
+		state.Set(i, 1)
+		return testing.Benchmark(func(b *testing.B) {
+			for b.Loop() {
+				Read(g, []uint32{i}, nil, state, Whole)
+			}
+		}).AllocedBytesPerOp()
+	}
+	if low, high := cost(0), cost(1<<20); high > 2*low {
+		t.Errorf("a read takes %d bytes at index 0 and %d at a million", low, high)
+	}
+}
+
 // TestViewStandsStill takes a view and goes on folding: the view must not see
 // what came later.
 func TestViewStandsStill(t *testing.T) {

@@ -165,7 +165,10 @@ func gather(g *Generation, id func(uint32) int64, state *State) (list []block.Po
 				err = fmt.Errorf("series %d in shard %d", p.Series, shard)
 			}
 		}
-		list = append(list, points...)
+		for _, p := range points {
+			p.Sketch = bytes.Clone(p.Sketch) // what it stands in is used again
+			list = append(list, p)
+		}
 	})
 	return list, err
 }

@@ -5,61 +5,79 @@ import (
 	"example.com/nexusctl/storage/block"
 )
 
-// merger gathers the histograms or sets of one series and bucket. A single one
+// sketch gathers the histograms or sets of one series and bucket. A single one
 // is encoded as it is; only several are merged, into a copy.
-type merger struct {
+type sketch struct {
 	hist *histogram.Histogram
 	set  *histogram.Set
 	own  bool // hist or set is a copy and may be merged into
 	bare bool // hist has totals alone
+
+	spare *histogram.Histogram // the copy of the last one that needed any
 }
 
-func (m *merger) add(e entry, kind block.Kind) {
+// clear makes it empty.
+func (k *sketch) clear() { *k = sketch{spare: k.spare} }
+
+func (k *sketch) add(e *entry, kind block.Kind) {
 	switch {
 	case e.totals != nil:
-		m.bare = true
-		m.addHistogram(e.totals)
+		k.bare = true
+		k.addHistogram(e.totals)
 	case kind == block.Histogram:
-		m.addHistogram(e.table.hists.at(e.slot.pos))
+		k.addHistogram(e.table.hists.at(e.slot.pos))
 	case kind == block.Set:
-		m.addSet(e.table.sets[e.slot.pos-1])
+		k.addSet(e.table.sets[e.slot.pos-1])
 	}
 }
 
-func (m *merger) addHistogram(h *histogram.Histogram) {
+func (k *sketch) addHistogram(h *histogram.Histogram) {
 	switch {
-	case m.hist == nil:
-		m.hist = h
+	case k.hist == nil:
+		k.hist = h
 		return
-	case !m.own:
-		c := histogram.New(m.hist.Schema())
-		c.Merge(m.hist)
-		m.hist, m.own = c, true
+	case !k.own:
+		k.hist, k.own = k.copyOf(k.hist), true
 	}
-	m.hist.Merge(h)
+	k.hist.Merge(h)
 }
 
-func (m *merger) addSet(s *histogram.Set) {
+func (k *sketch) copyOf(h *histogram.Histogram) *histogram.Histogram {
+	if k.spare == nil {
+		k.spare = histogram.New(h.Schema())
+	}
+	k.spare.Become(h)
+	return k.spare
+}
+
+func (k *sketch) addSet(s *histogram.Set) {
 	switch {
-	case m.set == nil:
-		m.set = s
+	case k.set == nil:
+		k.set = s
 		return
-	case !m.own:
+	case !k.own:
 		c := histogram.NewSet()
-		c.Merge(m.set)
-		m.set, m.own = c, true
+		c.Merge(k.set)
+		k.set, k.own = c, true
 	}
-	m.set.Merge(s)
+	k.set.Merge(s)
 }
 
-func (m *merger) finish(p *block.Point) {
+// finish completes the point, whose sketch is appended to room.
+func (k *sketch) finish(p *block.Point, room []byte) []byte {
+	from := len(room)
 	switch {
-	case m.hist != nil:
-		p.Count, p.Sum, p.Min, p.Max = m.hist.Count, m.hist.Sum(), m.hist.Min, m.hist.Max
-		if !m.bare {
-			p.Sketch = m.hist.AppendBinary(nil)
+	case k.hist != nil:
+		p.Count, p.Sum, p.Min, p.Max = k.hist.Count, k.hist.Sum(), k.hist.Min, k.hist.Max
+		if k.bare {
+			return room
 		}
-	case m.set != nil:
-		p.Sketch = m.set.AppendBinary(nil)
+		room = k.hist.AppendBinary(room)
+	case k.set != nil:
+		room = k.set.AppendBinary(room)
+	default:
+		return room
 	}
+	p.Sketch = room[from:len(room):len(room)]
+	return room
 }

@@ -85,14 +85,66 @@ func (s *State) Last(series uint32) float64 {
 	return s.last[series]
 }
 
+// bases are what gauges stood at before a generation: State's of all, or lasts of
+// the few that a reader asks for, whose cost must not be that of all.
+type bases interface{ Last(series uint32) float64 }
+
+type lasts map[uint32]float64
+
+// Last returns a gauge's value; an unknown gauge stands at 0.
+func (l lasts) Last(series uint32) float64 { return l[series] }
+
 // Set records a gauge's value, which is never NaN.
 func (s *State) Set(series uint32, v float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.set(series, v)
+}
+
+func (s *State) set(series uint32, v float64) {
 	for int(series) >= len(s.last) {
 		s.last = append(s.last, math.NaN())
 	}
 	s.last[series] = v
+}
+
+// advance gathers the gauges' last values of a generation. They go into the state
+// many at a time: a lock for each would take longer than the rest, and one for all
+// would have readers wait.
+type advance struct {
+	state *State
+	pos   []uint64 // by series index, where the log has what is set
+	list  []seen
+}
+
+type seen struct {
+	series uint32
+	pos    uint64
+	v      float64
+}
+
+// see takes a lane's slot of a gauge. Of several lanes' the latest counts.
+func (a *advance) see(series uint32, s *slot) {
+	if a.list = append(a.list, seen{series, s.pos, s.last}); len(a.list) == advanceAtOnce {
+		a.settle()
+	}
+}
+
+const advanceAtOnce = 256
+
+func (a *advance) settle() {
+	a.state.mu.Lock()
+	defer a.state.mu.Unlock()
+	for _, g := range a.list {
+		if n := int(g.series) + 1; n > len(a.pos) {
+			a.pos = append(a.pos, make([]uint64, n-len(a.pos))...)
+		}
+		if g.pos >= a.pos[g.series] {
+			a.pos[g.series] = g.pos
+			a.state.set(g.series, g.v)
+		}
+	}
+	a.list = a.list[:0]
 }
 
 // Forget makes gauges unknown: their next delta starts at 0. It returns how many

@@ -131,18 +131,20 @@ func (t *table) next() *table {
 }
 
 // slot returns what a reference gathered; its n is 0 where nothing came.
-func (t *table) slot(r *Ref) slot {
-	switch kindOf(r.Type) {
+func (t *table) slot(r *Ref) slot { return t.slotOf(kindOf(r.Type), r.cell) }
+
+func (t *table) slotOf(kind block.Kind, cell uint32) slot {
+	switch kind {
 	case block.Counter:
-		if c := t.counters.peek(r.cell); c != nil {
+		if c := t.counters.peek(cell); c != nil {
 			return t.counterSlot(c)
 		}
 	case block.Gauge:
-		if s := t.gauges.peek(r.cell); s != nil {
+		if s := t.gauges.peek(cell); s != nil {
 			return *s
 		}
 	default:
-		if s := t.sketches.peek(r.cell); s != nil {
+		if s := t.sketches.peek(cell); s != nil {
 			return s.slot()
 		}
 	}

@@ -3,7 +3,6 @@ package aggregate
 import (
 	"slices"
 
-	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/histogram"
 	"example.com/nexusctl/storage/block"
 )
@@ -60,17 +59,17 @@ func (t *table) view(lane int, dict *dict, refs []uint32, d Detail) []entry {
 func (t *table) copyEntry(lane int, dict *dict, ref uint32, bucket int64, s *slot, d Detail) entry {
 	r := dict.at(ref)
 	c := *s
-	e := entry{series: r.Series, time: bucket, lane: lane, ref: ref, typ: r.Type, slot: &c}
-	switch kind := kindOf(r.Type); {
-	case kind == block.Histogram && d == Totals:
+	e := entry{series: r.Series, time: bucket, lane: lane, ref: ref, kind: kindOf(r.Type), slot: &c}
+	switch {
+	case e.kind == block.Histogram && d == Totals:
 		totals := t.hists.at(s.pos).Totals()
 		e.totals = &totals
-	case kind == block.Histogram:
+	case e.kind == block.Histogram:
 		e.table = new(table)
 		h := t.hists.at(s.pos)
 		c.pos = e.table.hists.add(h.Schema())
 		e.table.hists.at(c.pos).Merge(h)
-	case kind == block.Set:
+	case e.kind == block.Set:
 		e.table = new(table)
 		set := histogram.NewSet()
 		set.Merge(t.sets[s.pos-1])
@@ -95,16 +94,16 @@ type Unflushed struct {
 // read, as the views were.
 func Read(gens []Unflushed, series []uint32, refs func(lane int) []uint32, state *State, d Detail) map[uint32][]block.Point {
 	points := map[uint32][]block.Point{}
-	gauges := NewState()
+	gauges := make(lasts, len(series))
 	for _, i := range series {
-		gauges.Set(i, state.Last(i))
+		gauges[i] = state.Last(i)
 	}
 	for _, g := range gens {
 		for _, p := range g.points(series, refs, gauges, d) {
 			i := uint32(p.Series)
 			points[i] = append(points[i], p)
 			if p.Kind == block.Gauge && p.Time == g.Bucket {
-				gauges.Set(i, p.Last)
+				gauges[i] = p.Last
 			}
 		}
 	}
@@ -113,7 +112,7 @@ func Read(gens []Unflushed, series []uint32, refs func(lane int) []uint32, state
 
 // points returns the generation's points with the series' index in the place
 // of an id.
-func (g Unflushed) points(series []uint32, refs func(lane int) []uint32, state *State, d Detail) []block.Point {
+func (g Unflushed) points(series []uint32, refs func(lane int) []uint32, state bases, d Detail) []block.Point {
 	var entries []entry
 	for _, v := range g.Views {
 		entries = append(entries, v.entries...)
@@ -123,7 +122,7 @@ func (g Unflushed) points(series []uint32, refs func(lane int) []uint32, state *
 	}
 	for _, i := range series {
 		if _, ok := g.Ordered.cell(i); ok {
-			entries = append(entries, entry{series: i, time: noBucket, lane: orderedLane, typ: protocol.Gauge})
+			entries = append(entries, entry{series: i, time: noBucket, lane: orderedLane, kind: block.Gauge})
 		}
 	}
 	for i := range entries {
@@ -132,6 +131,7 @@ func (g Unflushed) points(series []uint32, refs func(lane int) []uint32, state *
 			entries[i].time = g.Bucket
 		}
 	}
-	gen := Generation{Bucket: g.Bucket, Ordered: g.Ordered}
-	return append(gen.merge(nil, entries, state), g.rawPoints(refs)...)
+	slices.SortFunc(entries, compareEntries)
+	m := merger{ordered: g.Ordered, bases: state}
+	return append(m.merge(nil, entries), g.rawPoints(refs)...)
 }

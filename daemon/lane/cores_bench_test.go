@@ -37,7 +37,7 @@ func BenchmarkCores(b *testing.B) {
 		b.Skip("one processor: nothing to compare")
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	chunks, lines := corpus(1000, "", "")
+	chunks, lines := corpus(1000, "", "", false, 16<<20)
 	best := map[int]float64{} // lines a second, by lanes
 	cost := map[int]float64{} // processor seconds a line, by lanes
 	round := map[int]func() float64{}

@@ -19,17 +19,18 @@ func (f *forgetful) Append(build func(at wal.Position) []byte) (wal.Span, error)
 
 // corpus returns chunks of lines over a number of series: of ten six are counters,
 // two gauges, two timers.
-func corpus(series int, tags, format string) (chunks [][]byte, lines int) {
+// Skewed, the first come most often; else all as often, total bytes of them.
+func corpus(series int, tags, format string, skewed bool, total int) (chunks [][]byte, lines int) {
 	r := rand.New(rand.NewPCG(1, 2))
 	types := [10]string{"c", "c", "c", "c", "c", "c", "g", "g", "ms", "ms"}
-	const size, total = 64 << 10, 16 << 20
+	const size = 64 << 10
 	zipf := rand.NewZipf(r, 1.1, 1, uint64(series-1))
 	for n := 0; n < total; n += size {
 		var b []byte
 		for len(b) < size-128 {
-			i := int(zipf.Uint64())
-			if tags == "" {
-				i = r.IntN(series)
+			i := r.IntN(series)
+			if skewed {
+				i = int(zipf.Uint64())
 			}
 			v := fmt.Sprint(r.IntN(1000))
 			if i%10 >= 6 {
@@ -60,11 +61,17 @@ func BenchmarkLines(b *testing.B) {
 		series int
 		tags   string
 		format string
+		skewed bool
+		total  int
 	}{
-		{"plain/series=1000", 1000, "", ""}, {"tags/series=100000", 100_000, tags, ""}, {"tags/series=1000", 1000, tags, ""}, {"json/series=1000", 1000, "", "json"},
+		{"plain/series=1000", 1000, "", "", false, 16 << 20},
+		{"tags/series=100000", 100_000, tags, "", true, 16 << 20},
+		{"tags/series=1000", 1000, tags, "", true, 16 << 20},
+		{"json/series=1000", 1000, "", "json", false, 16 << 20},
+		{"tags/series=1000000", 1_000_000, tags, "", false, 256 << 20},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			chunks, lines := corpus(c.series, c.tags, c.format)
+			chunks, lines := corpus(c.series, c.tags, c.format, c.skewed, c.total)
 			h := newHarness(b, 1, &forgetful{}, func(o *Options) { o.MaxAliases = 1 << 21 })
 			w := h.set.workers[0]
 			take := func(n int) {

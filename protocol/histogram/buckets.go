@@ -15,7 +15,7 @@ import (
 type buckets struct {
 	first, n int
 	pairs    []pair
-	cells    *stretch // instead of pairs, once there were more than fewPairs
+	cells    *stretch // instead of pairs, once there were more than fewPairs; one without cells is none
 }
 
 // pair is a bucket that holds something.
@@ -67,10 +67,10 @@ func (b *buckets) bumpPair(i int) bool {
 // add puts weight, above 0, into bucket i and grows the stretch where it must.
 func (b *buckets) add(i int, weight float64) {
 	first, end := b.reach(i)
-	if b.cells == nil && !b.addPair(i, weight) {
-		b.spread(first, end)
+	if !b.spread() && !b.addPair(i, weight) {
+		b.allot(first, end)
 	}
-	if b.cells != nil {
+	if b.spread() {
 		b.cells.add(b, i, weight, first, end)
 	}
 	b.first, b.n = first, end-first
@@ -104,14 +104,19 @@ func wholeSum(old uint32, weight float64) (uint32, bool) {
 	return uint32(sum), sum == math.Trunc(sum) && sum <= math.MaxUint32
 }
 
-// spread goes over from pairs to cells for the buckets [first, end).
-func (b *buckets) spread(first, end int) {
-	b.cells = &stretch{}
+// spread says that there is a cell for each bucket.
+func (b *buckets) spread() bool { return b.cells != nil && b.cells.len() > 0 }
+
+// allot goes over from pairs to cells for the buckets [first, end).
+func (b *buckets) allot(first, end int) {
+	pairs := b.pairs
+	if b.pairs = b.pairs[:0]; b.cells == nil { // else it is one that is used again and again
+		b.pairs, b.cells = nil, &stretch{}
+	}
 	b.cells.allot(b, first, end)
-	for _, p := range b.pairs {
+	for _, p := range pairs {
 		b.cells.small[int(p.index)-b.cells.base] = p.weight
 	}
-	b.pairs = nil
 }
 
 // add puts weight into bucket i; [first, end) is b's stretch as it will be.
@@ -151,8 +156,14 @@ func (c *stretch) allot(b *buckets, first, end int) {
 	c.base = base
 }
 
-// moved returns size cells, with n of the old ones, from place from on, at to.
+// moved returns size cells, with n of the old ones, from place from on, at to. Memory
+// without cells is used again.
 func moved[T uint32 | float64](old []T, from, n, to, size int) []T {
+	if len(old) == 0 && cap(old) >= size {
+		old = old[:size]
+		clear(old)
+		return old
+	}
 	moved := make([]T, size)
 	if len(old) > 0 {
 		copy(moved[to:], old[from:][:n])
@@ -191,7 +202,7 @@ func (b *buckets) each(f func(i int, weight float64) bool) bool {
 			return false
 		}
 	}
-	if b.cells == nil {
+	if !b.spread() {
 		return true
 	}
 	for i := b.first; i < b.first+b.n; i++ {
@@ -209,13 +220,56 @@ func (b *buckets) eachDown(f func(i int, weight float64) bool) bool {
 			return false
 		}
 	}
-	if b.cells == nil {
+	if !b.spread() {
 		return true
 	}
 	for i := b.first + b.n - 1; i >= b.first; i-- {
 		if w := b.cells.at(i); w != 0 && !f(i, w) {
 			return false
 		}
+	}
+	return true
+}
+
+// runsOf calls f for every run of cells that hold something, from the first's place.
+func runsOf[T uint32 | float64](cells []T) func(f func(at, n int) bool) {
+	return func(f func(at, n int) bool) {
+		for i := 0; i < len(cells); {
+			n := 0
+			for i+n < len(cells) && cells[i+n] != 0 {
+				n++
+			}
+			if n > 0 && !f(i, n) {
+				return
+			}
+			i += n + 1
+		}
+	}
+}
+
+// whole says that there is a cell of four bytes for each bucket.
+func (b *buckets) whole() bool { return b.spread() && b.cells.wide == nil }
+
+// small returns those cells of the stretch.
+func (b *buckets) small() []uint32 { return b.cells.small[b.first-b.cells.base:][:b.n] }
+
+// addWhole adds the cells of o, which has one for each bucket as b does; false says
+// that a weight would not fit any more, and that nothing was done.
+func (b *buckets) addWhole(o *buckets) bool {
+	cells := o.small()
+	for i, w := range cells {
+		if k := uint(o.first + i - b.first); k < uint(b.n) && b.small()[k] > math.MaxUint32-w {
+			return false
+		}
+	}
+	first, end := min(b.first, o.first), max(b.first+b.n, o.first+o.n)
+	if first < b.cells.base || end > b.cells.base+b.cells.len() {
+		b.cells.allot(b, first, end)
+	}
+	b.first, b.n = first, end-first
+	mine := b.small()[o.first-first:][:o.n]
+	for i, w := range cells {
+		mine[i] += w
 	}
 	return true
 }

@@ -37,33 +37,68 @@ func appendNumber(dst []byte, v float64) []byte {
 }
 
 func (b *buckets) appendBinary(dst []byte) []byte {
-	type run struct{ first, n int }
-	var runs []run
-	var weights []float64
-	b.each(func(i int, w float64) bool {
-		if k := len(runs) - 1; k >= 0 && runs[k].first+runs[k].n == i {
-			runs[k].n++
-		} else {
-			runs = append(runs, run{i, 1})
-		}
-		weights = append(weights, w)
-		return true
-	})
-	dst = binary.AppendUvarint(dst, uint64(len(runs)))
+	switch {
+	case b.n == 0:
+		return append(dst, 0)
+	case b.whole():
+		return appendRuns(dst, b.small(), b.first)
+	case b.spread():
+		return appendRuns(dst, b.cells.wide[b.first-b.cells.base:][:b.n], b.first)
+	}
+	return appendPairs(dst, b.pairs)
+}
+
+// appendRuns encodes cells, of which the first is bucket first.
+func appendRuns[T uint32 | float64](dst []byte, cells []T, first int) []byte {
+	runs := 0
+	for range runsOf(cells) {
+		runs++
+	}
+	dst = binary.AppendUvarint(dst, uint64(runs))
 	end := 0
-	for k, r := range runs {
-		if k == 0 {
-			dst = binary.AppendVarint(dst, int64(r.first))
-		} else {
-			dst = binary.AppendUvarint(dst, uint64(r.first-end))
+	for at, n := range runsOf(cells) {
+		dst = appendRun(dst, first+at, first+end, n, end == 0)
+		for _, w := range cells[at:][:n] {
+			dst = appendNumber(dst, float64(w))
 		}
-		dst = binary.AppendUvarint(dst, uint64(r.n))
-		for _, w := range weights[:r.n] {
-			dst = appendNumber(dst, w)
-		}
-		weights, end = weights[r.n:], r.first+r.n
+		end = at + n
 	}
 	return dst
+}
+
+func appendPairs(dst []byte, pairs []pair) []byte {
+	follows := func(i int) bool { return i > 0 && pairs[i].index == pairs[i-1].index+1 }
+	runs := 0
+	for i := range pairs {
+		if !follows(i) {
+			runs++
+		}
+	}
+	dst = binary.AppendUvarint(dst, uint64(runs))
+	end := 0
+	for i := 0; i < len(pairs); {
+		n := 1
+		for i+n < len(pairs) && follows(i+n) {
+			n++
+		}
+		dst = appendRun(dst, int(pairs[i].index), end, n, i == 0)
+		for _, p := range pairs[i:][:n] {
+			dst = appendNumber(dst, float64(p.weight))
+		}
+		i, end = i+n, int(pairs[i].index)+n
+	}
+	return dst
+}
+
+// appendRun encodes where a run of n begins: the first by its bucket, the others by
+// how far it is from the end of the one before.
+func appendRun(dst []byte, at, end, n int, first bool) []byte {
+	if first {
+		dst = binary.AppendVarint(dst, int64(at))
+	} else {
+		dst = binary.AppendUvarint(dst, uint64(at-end))
+	}
+	return binary.AppendUvarint(dst, uint64(n))
 }
 
 // Decode decodes what AppendBinary wrote.

@@ -187,6 +187,9 @@ func (h *Histogram) mergeBuckets(dst, src *buckets, schema int) {
 		h.widen(1)
 	}
 	shift := schema - h.schema
+	if shift == 0 && src.whole() && dst.whole() && dst.addWhole(src) {
+		return
+	}
 	src.each(func(i int, w float64) bool {
 		dst.add(i>>shift, w)
 		return true

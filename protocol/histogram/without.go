@@ -89,15 +89,12 @@ func (b *buckets) beyond(a, o *buckets) {
 	})
 }
 
-// whole says that there is a cell of four bytes for each bucket.
-func (b *buckets) whole() bool { return b.cells != nil && b.cells.wide == nil }
-
 // weight returns a bucket's weight, 0 outside of the stretch too.
 func (b *buckets) weight(i int) float64 {
 	if i < b.first || i >= b.first+b.n {
 		return 0
 	}
-	if b.cells != nil {
+	if b.spread() {
 		return b.cells.at(i)
 	}
 	for _, p := range b.pairs {
@@ -111,11 +108,14 @@ func (b *buckets) weight(i int) float64 {
 // beyondWhole is beyond without a call for each bucket: the live window asks for
 // thousands of distributions a second.
 func (b *buckets) beyondWhole(a, o *buckets) {
-	cells := a.cells.small[a.first-a.cells.base:][:a.n]
+	cells, known := a.small(), []uint32(nil)
+	if o.n > 0 {
+		known = o.small()
+	}
 	shift := a.first - o.first // of a cell's place among o's
 	less := func(i int) uint32 {
-		if k := i + shift; k >= 0 && k < o.n {
-			return min(o.cells.small[o.first-o.cells.base+k], cells[i])
+		if k := i + shift; k >= 0 && k < len(known) {
+			return min(known[k], cells[i])
 		}
 		return 0
 	}
@@ -138,8 +138,11 @@ func (b *buckets) beyondWhole(a, o *buckets) {
 func (b *buckets) become(o *buckets) {
 	pairs, mine := append(b.pairs[:0], o.pairs...), b.cells
 	*b = *o
-	b.pairs = pairs
-	if o.cells == nil {
+	b.pairs, b.cells = pairs, mine
+	if mine != nil { // kept for when there are many
+		mine.small, mine.wide = mine.small[:0], nil
+	}
+	if !o.spread() {
 		return
 	}
 	if mine == nil {
