@@ -39,6 +39,7 @@ func (g *Generation) Release() {
 	for _, p := range g.Parts {
 		p.table.release()
 	}
+	trimPools()
 }
 
 // Series calls f once for every reference that holds something, with its

@@ -1,26 +1,13 @@
 package aggregate
 
-import (
-	"sync"
-
-	"example.com/nexusctl/protocol/histogram"
-)
-
 const pageCells = 256
 
 // paged are cells in pages, without pointers in them, so that a page is one stretch
 // of memory the collector never walks. A page is made when it is first touched.
 type paged[T any] struct {
 	pages []*[pageCells]T // nil where nothing was touched
-	pool  *sync.Pool      // of pages of zeros
+	pool  *pool[[pageCells]T]
 }
-
-// Pages go from a table that is in the store to the next one.
-var (
-	counterPages = sync.Pool{New: func() any { return new([pageCells]counter) }}
-	gaugePages   = sync.Pool{New: func() any { return new([pageCells]slot) }}
-	sketchPages  = sync.Pool{New: func() any { return new([pageCells]sketched) }}
-)
 
 // at returns a cell to be written.
 func (p *paged[T]) at(i uint32) *T {
@@ -31,7 +18,7 @@ func (p *paged[T]) at(i uint32) *T {
 	for n >= len(p.pages) {
 		p.pages = append(p.pages, nil)
 	}
-	p.pages[n] = p.pool.Get().(*[pageCells]T)
+	p.pages[n] = p.pool.get()
 	return &p.pages[n][i%pageCells]
 }
 
@@ -53,7 +40,7 @@ func (p *paged[T]) release() {
 	for _, page := range p.pages {
 		if page != nil {
 			*page = [pageCells]T{}
-			p.pool.Put(page)
+			p.pool.put(page)
 		}
 	}
 	p.pages = nil
@@ -67,16 +54,10 @@ type numbered[T any] struct {
 
 const numberedPage = 32
 
-// Pages of numbered things go round like those of cells.
-var (
-	oddPages  = sync.Pool{New: func() any { return new([numberedPage]odd) }}
-	histPages = sync.Pool{New: func() any { return new([numberedPage]histogram.Histogram) }}
-)
-
 // next returns the place of one more, which is zero. The pool is the kind's own.
-func (p *numbered[T]) next(pool *sync.Pool) (place uint64) {
+func (p *numbered[T]) next(pool *pool[[numberedPage]T]) (place uint64) {
 	if p.n%numberedPage == 0 {
-		p.pages = append(p.pages, pool.Get().(*[numberedPage]T))
+		p.pages = append(p.pages, pool.get())
 	}
 	p.n++
 	return p.n
@@ -87,10 +68,10 @@ func (p *numbered[T]) at(place uint64) *T {
 }
 
 // release gives the pages back, empty: what they point to must not outlive them.
-func (p *numbered[T]) release(pool *sync.Pool) {
+func (p *numbered[T]) release(pool *pool[[numberedPage]T]) {
 	for _, page := range p.pages {
 		clear(page[:])
-		pool.Put(page)
+		pool.put(page)
 	}
 	*p = numbered[T]{}
 }

@@ -28,14 +28,19 @@ type pair struct {
 const fewPairs = 16
 
 // stretch has a cell for each bucket, and a few more than are needed, so that one
-// that grows does not move each time. A cell takes four bytes while every weight is
-// a whole number below 2^32, which they are unless samples were sent at a rate; from
-// the first other one on it takes eight.
+// that grows does not move each time. A cell takes one byte while every weight is a
+// whole number below 2^8, which they are in most of many series' ten seconds; four
+// below 2^32; and eight from the first other one on, which takes samples that were
+// sent at a rate.
 type stretch struct {
 	base  int       // the bucket of the first cell
-	small []uint32  // the cells,
+	tiny  []uint8   // the cells,
+	small []uint32  // or these,
 	wide  []float64 // or these
 }
+
+// count is what a cell can be.
+type count interface{ uint8 | uint32 | float64 }
 
 // cellStep is by how many cells a stretch grows at least: an octave of schema 5.
 const cellStep = 32
@@ -47,10 +52,16 @@ func (b *buckets) bump(i int) bool {
 		return b.bumpPair(i)
 	}
 	cell := uint(i - c.base)
-	if uint(i-b.first) >= uint(b.n) || cell >= uint(len(c.small)) || c.small[cell] == math.MaxUint32 {
+	switch {
+	case uint(i-b.first) >= uint(b.n):
+		return false
+	case cell < uint(len(c.tiny)) && c.tiny[cell] < math.MaxUint8:
+		c.tiny[cell]++
+	case cell < uint(len(c.small)) && c.small[cell] < math.MaxUint32:
+		c.small[cell]++
+	default:
 		return false
 	}
-	c.small[cell]++
 	return true
 }
 
@@ -115,7 +126,7 @@ func (b *buckets) allot(first, end int) {
 	}
 	b.cells.allot(b, first, end)
 	for _, p := range pairs {
-		b.cells.small[int(p.index)-b.cells.base] = p.weight
+		b.cells.put(int(p.index), float64(p.weight))
 	}
 }
 
@@ -124,41 +135,67 @@ func (c *stretch) add(b *buckets, i int, weight float64, first, end int) {
 	if i < c.base || i >= c.base+c.len() {
 		c.allot(b, first, end)
 	}
-	cell := i - c.base
-	if c.wide == nil {
-		if sum, whole := wholeSum(c.small[cell], weight); whole {
-			c.small[cell] = sum
-			return
-		}
-		c.widen()
-	}
-	c.wide[cell] += weight
+	c.put(i, c.at(i)+weight)
 }
 
-func (c *stretch) len() int { return len(c.small) + len(c.wide) }
+// put sets bucket i, for which there is a cell.
+func (c *stretch) put(i int, weight float64) {
+	if c.tiny != nil && float64(uint8(weight)) != weight {
+		c.small, c.tiny = enlarged[uint32](c.tiny), nil
+	}
+	if c.small != nil && float64(uint32(weight)) != weight {
+		c.wide, c.small = enlarged[float64](c.small), nil
+	}
+	switch i -= c.base; {
+	case c.tiny != nil:
+		c.tiny[i] = uint8(weight)
+	case c.small != nil:
+		c.small[i] = uint32(weight)
+	default:
+		c.wide[i] = weight
+	}
+}
+
+// enlarged returns the same cells in more bytes each.
+func enlarged[To, From count](cells []From) []To {
+	list := make([]To, len(cells))
+	for i, n := range cells {
+		list[i] = To(n)
+	}
+	return list
+}
+
+func (c *stretch) len() int { return len(c.tiny) + len(c.small) + len(c.wide) }
 
 func (c *stretch) at(i int) float64 {
-	if c.wide != nil {
-		return c.wide[i-c.base]
+	switch i -= c.base; {
+	case c.tiny != nil:
+		return float64(c.tiny[i])
+	case c.small != nil:
+		return float64(c.small[i])
 	}
-	return float64(c.small[i-c.base])
+	return c.wide[i]
 }
 
 // allot makes cells for the buckets [first, end), among which b's stretch is.
 func (c *stretch) allot(b *buckets, first, end int) {
 	base := first &^ (cellStep - 1)
 	n := (end - base + cellStep - 1) &^ (cellStep - 1)
-	if c.wide != nil {
-		c.wide = moved(c.wide, b.first-c.base, b.n, b.first-base, n)
-	} else {
-		c.small = moved(c.small, b.first-c.base, b.n, b.first-base, n)
+	from, to := b.first-c.base, b.first-base
+	switch {
+	case c.wide != nil:
+		c.wide = moved(c.wide, from, b.n, to, n)
+	case c.small != nil:
+		c.small = moved(c.small, from, b.n, to, n)
+	default:
+		c.tiny = moved(c.tiny, from, b.n, to, n)
 	}
 	c.base = base
 }
 
 // moved returns size cells, with n of the old ones, from place from on, at to. Memory
 // without cells is used again.
-func moved[T uint32 | float64](old []T, from, n, to, size int) []T {
+func moved[T count](old []T, from, n, to, size int) []T {
 	if len(old) == 0 && cap(old) >= size {
 		old = old[:size]
 		clear(old)
@@ -169,15 +206,6 @@ func moved[T uint32 | float64](old []T, from, n, to, size int) []T {
 		copy(moved[to:], old[from:][:n])
 	}
 	return moved
-}
-
-// widen goes over to cells that hold any weight.
-func (c *stretch) widen() {
-	c.wide = make([]float64, len(c.small))
-	for i, n := range c.small {
-		c.wide[i] = float64(n)
-	}
-	c.small = nil
 }
 
 // reach returns the stretch as it would be with bucket i in it.
@@ -232,7 +260,7 @@ func (b *buckets) eachDown(f func(i int, weight float64) bool) bool {
 }
 
 // runsOf calls f for every run of cells that hold something, from the first's place.
-func runsOf[T uint32 | float64](cells []T) func(f func(at, n int) bool) {
+func runsOf[T count](cells []T) func(f func(at, n int) bool) {
 	return func(f func(at, n int) bool) {
 		for i := 0; i < len(cells); {
 			n := 0
@@ -247,18 +275,15 @@ func runsOf[T uint32 | float64](cells []T) func(f func(at, n int) bool) {
 	}
 }
 
-// whole says that there is a cell of four bytes for each bucket.
-func (b *buckets) whole() bool { return b.spread() && b.cells.wide == nil }
+// part returns the cells of the stretch, without those beyond it.
+func part[T count](b *buckets, cells []T) []T { return cells[b.first-b.cells.base:][:b.n] }
 
-// small returns those cells of the stretch.
-func (b *buckets) small() []uint32 { return b.cells.small[b.first-b.cells.base:][:b.n] }
-
-// addWhole adds the cells of o, which has one for each bucket as b does; false says
-// that a weight would not fit any more, and that nothing was done.
-func (b *buckets) addWhole(o *buckets) bool {
-	cells := o.small()
+// addTiny adds the cells of o, of one byte each as b's are; false says that a weight
+// would not fit any more, and that nothing was done.
+func (b *buckets) addTiny(o *buckets) bool {
+	mine, cells := part(b, b.cells.tiny), part(o, o.cells.tiny)
 	for i, w := range cells {
-		if k := uint(o.first + i - b.first); k < uint(b.n) && b.small()[k] > math.MaxUint32-w {
+		if k := uint(o.first + i - b.first); k < uint(len(mine)) && mine[k] > math.MaxUint8-w {
 			return false
 		}
 	}
@@ -267,12 +292,17 @@ func (b *buckets) addWhole(o *buckets) bool {
 		b.cells.allot(b, first, end)
 	}
 	b.first, b.n = first, end-first
-	mine := b.small()[o.first-first:][:o.n]
+	mine = part(b, b.cells.tiny)[o.first-first:]
 	for i, w := range cells {
 		mine[i] += w
 	}
 	return true
 }
+
+// tiny says that there is a cell of one byte for each bucket, small that there is one
+// of four.
+func (b *buckets) tiny() bool  { return b.cells != nil && len(b.cells.tiny) > 0 }
+func (b *buckets) small() bool { return b.cells != nil && len(b.cells.small) > 0 }
 
 // weights returns the stretch's weights in memory of their own.
 func (b *buckets) weights() []float64 {

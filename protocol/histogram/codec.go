@@ -40,16 +40,18 @@ func (b *buckets) appendBinary(dst []byte) []byte {
 	switch {
 	case b.n == 0:
 		return append(dst, 0)
-	case b.whole():
-		return appendRuns(dst, b.small(), b.first)
+	case b.tiny():
+		return appendRuns(dst, part(b, b.cells.tiny), b.first)
+	case b.small():
+		return appendRuns(dst, part(b, b.cells.small), b.first)
 	case b.spread():
-		return appendRuns(dst, b.cells.wide[b.first-b.cells.base:][:b.n], b.first)
+		return appendRuns(dst, part(b, b.cells.wide), b.first)
 	}
 	return appendPairs(dst, b.pairs)
 }
 
 // appendRuns encodes cells, of which the first is bucket first.
-func appendRuns[T uint32 | float64](dst []byte, cells []T, first int) []byte {
+func appendRuns[T count](dst []byte, cells []T, first int) []byte {
 	runs := 0
 	for range runsOf(cells) {
 		runs++

@@ -187,7 +187,7 @@ func (h *Histogram) mergeBuckets(dst, src *buckets, schema int) {
 		h.widen(1)
 	}
 	shift := schema - h.schema
-	if shift == 0 && src.whole() && dst.whole() && dst.addWhole(src) {
+	if shift == 0 && src.tiny() && dst.tiny() && dst.addTiny(src) {
 		return
 	}
 	src.each(func(i int, w float64) bool {

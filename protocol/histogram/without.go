@@ -68,7 +68,7 @@ func (h *Histogram) Bytes() int {
 func (b *buckets) bytes() int {
 	n := pairBytes * cap(b.pairs)
 	if c := b.cells; c != nil {
-		n += 4*cap(c.small) + 8*cap(c.wide)
+		n += cap(c.tiny) + 4*cap(c.small) + 8*cap(c.wide)
 	}
 	return n
 }
@@ -77,8 +77,22 @@ const pairBytes = 8
 
 // beyond fills b with what a holds and o does not. Both have one schema.
 func (b *buckets) beyond(a, o *buckets) {
-	if a.whole() && (o.n == 0 || o.whole()) {
-		b.beyondWhole(a, o)
+	switch {
+	case o.n == 0 && !a.spread(), a.n == 0:
+	case a.tiny() && o.n == 0:
+		beyondCells(b, a, a.cells.tiny, o, []uint8(nil))
+		return
+	case a.tiny() && o.tiny():
+		beyondCells(b, a, a.cells.tiny, o, o.cells.tiny)
+		return
+	case a.small() && o.n == 0:
+		beyondCells(b, a, a.cells.small, o, []uint32(nil))
+		return
+	case a.small() && o.tiny():
+		beyondCells(b, a, a.cells.small, o, o.cells.tiny)
+		return
+	case a.small() && o.small():
+		beyondCells(b, a, a.cells.small, o, o.cells.small)
 		return
 	}
 	a.each(func(i int, w float64) bool {
@@ -105,23 +119,22 @@ func (b *buckets) weight(i int) float64 {
 	return 0
 }
 
-// beyondWhole is beyond without a call for each bucket: the live window asks for
+// beyondCells is beyond without a call for each bucket: the live window asks for
 // thousands of distributions a second.
-func (b *buckets) beyondWhole(a, o *buckets) {
-	cells, known := a.small(), []uint32(nil)
-	if o.n > 0 {
-		known = o.small()
+func beyondCells[A, O uint8 | uint32](b, a *buckets, cells []A, o *buckets, known []O) {
+	if cells = part(a, cells); o.n > 0 {
+		known = part(o, known)
 	}
 	shift := a.first - o.first // of a cell's place among o's
-	less := func(i int) uint32 {
+	more := func(i int) A {
 		if k := i + shift; k >= 0 && k < len(known) {
-			return min(known[k], cells[i])
+			return cells[i] - min(A(known[k]), cells[i])
 		}
-		return 0
+		return cells[i]
 	}
 	low, high := len(cells), 0
-	for i, c := range cells {
-		if c != less(i) {
+	for i := range cells {
+		if more(i) != 0 {
 			low, high = min(low, i), i+1
 		}
 	}
@@ -129,9 +142,16 @@ func (b *buckets) beyondWhole(a, o *buckets) {
 		return
 	}
 	b.first, b.n = a.first+low, high-low
-	b.cells = &stretch{base: b.first, small: make([]uint32, b.n)}
-	for i := range b.cells.small {
-		b.cells.small[i] = cells[low+i] - less(low+i)
+	b.cells = &stretch{base: b.first}
+	list := make([]A, b.n)
+	for i := range list {
+		list[i] = more(low + i)
+	}
+	switch list := any(list).(type) {
+	case []uint8:
+		b.cells.tiny = list
+	case []uint32:
+		b.cells.small = list
 	}
 }
 
@@ -140,7 +160,7 @@ func (b *buckets) become(o *buckets) {
 	*b = *o
 	b.pairs, b.cells = pairs, mine
 	if mine != nil { // kept for when there are many
-		mine.small, mine.wide = mine.small[:0], nil
+		mine.keep()
 	}
 	if !o.spread() {
 		return
@@ -148,13 +168,20 @@ func (b *buckets) become(o *buckets) {
 	if mine == nil {
 		mine = new(stretch)
 	}
-	small, wide := append(mine.small[:0], o.cells.small...), append(mine.wide[:0], o.cells.wide...)
-	*mine = stretch{base: o.cells.base, small: small}
-	if o.cells.wide != nil { // which of the two there is says how a cell is read
-		mine.small, mine.wide = nil, wide
+	mine.base = o.cells.base
+	switch { // which of them there is says how a cell is read
+	case o.tiny():
+		mine.tiny = append(mine.tiny, o.cells.tiny...)
+	case o.small():
+		mine.tiny, mine.small = nil, append(mine.small, o.cells.small...)
+	default:
+		mine.tiny, mine.wide = nil, append(mine.wide, o.cells.wide...)
 	}
 	b.cells = mine
 }
+
+// keep leaves no cells, and the memory of those of one byte.
+func (c *stretch) keep() { c.tiny, c.small, c.wide = c.tiny[:0], nil, nil }
 
 func (b *buckets) clone() buckets {
 	var c buckets
