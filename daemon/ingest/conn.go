@@ -18,6 +18,10 @@ import (
 // worked on while the next is read.
 const inFlight = 2
 
+// errNothing reports a read that found nothing, of a connection that has to be parked
+// instead of waiting.
+var errNothing = errors.New("nothing to read yet")
+
 // drainPause is how long a connection may be silent, once the daemon is
 // stopping, before it is taken to have sent everything.
 const drainPause = 100 * time.Millisecond
@@ -36,6 +40,7 @@ type conn struct {
 	speech speech
 	chunk  *chunk // being cut
 	leased bool   // a buffer is lent to it that it has not taken yet
+	heard  uint8  // reads since it was last silent for long, counted to lively
 
 	opened  time.Time
 	last    time.Time // when something was read
@@ -76,6 +81,13 @@ const (
 func (c *conn) serve() outcome {
 	for {
 		k, n, err := c.read()
+		if errors.Is(err, errNothing) {
+			if c.park() {
+				return parked
+			}
+			c.heard = lively // it waits by itself
+			continue
+		}
 		if timedOut(err) && !c.server.draining() {
 			now := time.Now()
 			why, over := c.expired(now)
@@ -139,7 +151,7 @@ func (c *conn) read() (k *chunk, n int, err error) {
 			}
 			k.giveBack()
 			k = nil
-			return err != syscall.EAGAIN
+			return err != syscall.EAGAIN || c.fleeting()
 		})
 		if again && rerr == nil {
 			c.server.stats.Waited.Add(1)
@@ -155,12 +167,14 @@ func (c *conn) read() (k *chunk, n int, err error) {
 	switch {
 	case rerr != nil:
 		return nil, 0, rerr
+	case err == syscall.EAGAIN:
+		return nil, 0, errNothing
 	case err != nil:
 		return nil, 0, os.NewSyscallError("read", err)
 	case n == 0:
 		return nil, 0, io.EOF
 	}
-	c.last = time.Now()
+	c.last, c.heard = time.Now(), min(c.heard+1, lively)
 	c.chunk, k.arrived = k, c.last
 	c.server.stats.Bytes.Add(uint64(n))
 	return k, have + n, nil

@@ -62,6 +62,77 @@ func TestParked(t *testing.T) {
 	}
 }
 
+// TestParkedAtOnce: no goroutine waits for a connection that was hardly heard yet,
+// however long others are waited for, and one waits for a lively one.
+func TestParkedAtOnce(t *testing.T) {
+	const n = 20
+	r := &recorder{}
+	s := newServer(t, r, Options{})
+	s.parkAfter = time.Hour
+	addr := s.listen("tcp", "127.0.0.1:0")
+	conns := make([]net.Conn, n)
+	for i := range conns {
+		conns[i] = dial(t, "tcp", addr)
+	}
+	for k := 1; k <= lively; k++ {
+		for _, c := range conns {
+			write(t, c, "few:1|c\n")
+		}
+		r.wait(t, k*n)
+		if k < lively {
+			eventually(t, "all are parked at once", func() bool { return s.Stats().Parked.Load() == n })
+		}
+	}
+	for k := range 5 {
+		if parked := s.Stats().Parked.Load(); parked != 0 {
+			t.Fatalf("%d connections are parked that are lively", parked)
+		}
+		time.Sleep(10 * time.Millisecond)
+		for _, c := range conns {
+			write(t, c, "many:1|c\n")
+		}
+		r.wait(t, (lively+k+1)*n)
+	}
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	eventually(t, "their ends are seen", func() bool { return s.Stats().Active.Load() == 0 })
+}
+
+// TestFleeting: which connections are parked as soon as nothing comes.
+func TestFleeting(t *testing.T) {
+	s := newServer(t, &recorder{}, Options{})
+	s.Server.lot = &lot{closed: true}
+	begun := unfinished{began: time.Now(), bytes: 3}
+	for name, test := range map[string]struct {
+		c    conn
+		want bool
+	}{
+		"heard once":          {conn{speech: lines, heard: 1}, true},
+		"of frames":           {conn{speech: framed, heard: 1}, true},
+		"lively":              {conn{speech: lines, heard: lively}, false},
+		"nothing came yet":    {conn{}, false},
+		"in a line":           {conn{speech: lines, heard: 1, line: begun, carry: []byte("a:1")}, false},
+		"in one that is long": {conn{speech: lines, heard: 1, skip: true}, false},
+	} {
+		test.c.server = s.Server
+		if got := test.c.fleeting(); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+	for _, test := range []struct {
+		silent time.Duration
+		heard  uint8
+	}{{parkAfter - time.Second, lively}, {parkAfter, 0}} {
+		now := time.Now()
+		c := conn{server: s.Server, speech: lines, heard: lively, last: now.Add(-test.silent)}
+		c.awake(now)
+		if c.heard != test.heard || !c.last.Equal(now) {
+			t.Errorf("after %v of silence it was heard %d times, last %v ago", test.silent, c.heard, now.Sub(c.last))
+		}
+	}
+}
+
 // TestParkedInTheMiddle: connections that send just when they are about to be
 // parked lose nothing and keep their order.
 func TestParkedInTheMiddle(t *testing.T) {

@@ -199,7 +199,7 @@ func (s *Server) serveConn(c net.Conn, frames bool) {
 func (s *Server) resume(k *conn) {
 	s.stats.Parked.Add(-1)
 	s.wg.Go(func() {
-		k.last = time.Now()
+		k.awake(time.Now())
 		if k.tokens == nil {
 			k.tokens = newTokens()
 		}
