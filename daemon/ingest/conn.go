@@ -41,6 +41,7 @@ type conn struct {
 	chunk  *chunk // being cut
 	leased bool   // a buffer is lent to it that it has not taken yet
 	heard  uint8  // reads since it was last silent for long, counted to lively
+	glance bool   // the next read waits for nothing
 
 	opened  time.Time
 	last    time.Time // when something was read
@@ -73,6 +74,7 @@ type outcome int
 
 const (
 	ended  outcome = iota // it is to be closed
+	waits                 // for what comes next, in its goroutine
 	handed                // to the HTTP server, which owns it now
 	parked                // it is silent, and is served again when it is not
 )
@@ -81,28 +83,16 @@ const (
 func (c *conn) serve() outcome {
 	for {
 		k, n, err := c.read()
-		if errors.Is(err, errNothing) {
-			if c.park() {
-				return parked
-			}
-			c.heard = lively // it waits by itself
-			continue
-		}
 		if timedOut(err) && !c.server.draining() {
-			now := time.Now()
-			why, over := c.expired(now)
-			if !over && c.silent(now) {
-				if c.park() {
-					return parked
-				}
-				c.last = now // it may be parked after another while
-			}
-			if !over && c.later() == nil {
-				continue
-			}
-			c.close(why, "nothing came in time")
+			k, n, err = c.look(err)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errNothing), timedOut(err) && !c.server.draining():
+			if o := c.pause(err); o != waits {
+				return o
+			}
+			continue
+		case err != nil:
 			c.end(err)
 			return ended
 		}
@@ -122,6 +112,32 @@ func (c *conn) serve() outcome {
 	}
 }
 
+// pause decides what becomes of a connection of which nothing came; err says how long
+// that was waited for.
+func (c *conn) pause(err error) outcome {
+	if errors.Is(err, errNothing) {
+		if c.park() {
+			return parked
+		}
+		c.heard = lively // else it would be tried at each read
+		return waits
+	}
+	now := time.Now()
+	why, over := c.expired(now)
+	if !over && c.silent(now) {
+		if c.park() {
+			return parked
+		}
+		c.last = now // it may be parked after another while
+	}
+	if !over && c.later() == nil {
+		return waits
+	}
+	c.close(why, "nothing came in time")
+	c.end(err)
+	return ended
+}
+
 // endless reports a line of which more was skipped than is skipped for a peer.
 func (c *conn) endless() bool {
 	most := c.server.patience.maxSkip.Load()
@@ -136,8 +152,10 @@ func (c *conn) read() (k *chunk, n int, err error) {
 		if err := c.net.SetReadDeadline(time.Now().Add(drainPause)); err != nil {
 			return nil, 0, err
 		}
-	} else if err := c.wait(); err != nil {
-		return nil, 0, err
+	} else if !c.glance {
+		if err := c.wait(); err != nil {
+			return nil, 0, err
+		}
 	}
 	have, rerr := 0, error(nil)
 	for again := true; again && rerr == nil; {
@@ -151,7 +169,7 @@ func (c *conn) read() (k *chunk, n int, err error) {
 			}
 			k.giveBack()
 			k = nil
-			return err != syscall.EAGAIN || c.fleeting()
+			return err != syscall.EAGAIN || c.glance || c.fleeting()
 		})
 		if again && rerr == nil {
 			c.server.stats.Waited.Add(1)
@@ -178,6 +196,22 @@ func (c *conn) read() (k *chunk, n int, err error) {
 	c.chunk, k.arrived = k, c.last
 	c.server.stats.Bytes.Add(uint64(n))
 	return k, have + n, nil
+}
+
+// look reads, where a deadline has fired, what has come for all that, or returns the
+// same error: the daemon may have been held up itself, and the peer not.
+func (c *conn) look(fired error) (k *chunk, n int, err error) {
+	c.line.due = time.Time{}
+	if err := c.deadline(time.Time{}); err != nil {
+		return nil, 0, err
+	}
+	c.glance = true
+	k, n, err = c.read()
+	c.glance = false
+	if errors.Is(err, errNothing) {
+		return nil, 0, fired
+	}
+	return k, n, err
 }
 
 // borrow returns a buffer of the lane's, or says that there is none and the

@@ -169,12 +169,16 @@ func TestWaitingIsNotSilence(t *testing.T) {
 	r := &recorder{hold: true}
 	s := newServer(t, r, Options{Patience: Patience{FirstByte: 30 * time.Millisecond, Grace: 30 * time.Millisecond}})
 	s.Server.lanes, s.parkAfter = sameLane{r}, 30*time.Millisecond
-	addr := s.listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	conns := make([]net.Conn, 2*lent)
-	for i := range conns {
-		conns[i] = dial(t, "tcp", addr)
+	for i := range conns { // before they are taken, or a first byte could be late
+		conns[i] = dial(t, "tcp", l.Addr().String())
 		write(t, conns[i], "waiting:1|c\n")
 	}
+	s.Listen(l)
 	r.waitFor(t, func(got taken) bool { return got.chunks == lent })
 	eventually(t, "the others wait", func() bool { return s.Stats().Waited.Load() >= lent })
 	time.Sleep(100 * time.Millisecond)
