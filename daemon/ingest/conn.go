@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -46,12 +47,13 @@ type conn struct {
 	opened  time.Time
 	last    time.Time // when something was read
 	line    unfinished
-	local   net.Addr // of the listener
-	peer    net.Addr // whom the connection is from
-	trusted bool     // a header may say another peer, and has not yet
+	local   net.Addr   // of the listener
+	peer    net.Addr   // whom the connection is from
+	from    netip.Addr // what it counts by, whatever a header says
+	trusted bool       // a header may say another peer, and has not yet
 }
 
-func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
+func newConn(s *Server, c net.Conn, from netip.Addr, frames bool) (*conn, error) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return nil, errors.New("the connection is not a system socket")
@@ -61,7 +63,7 @@ func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
 		return nil, err
 	}
 	return &conn{
-		server: s, net: c, raw: raw, lane: s.lanes.Assign(), frames: frames, tokens: newTokens(),
+		server: s, net: c, raw: raw, from: from, lane: s.lanes.Assign(), frames: frames, tokens: newTokens(),
 		opened: time.Now(), local: c.LocalAddr(), peer: c.RemoteAddr(), trusted: s.trusts(c.RemoteAddr()),
 	}, nil
 }
