@@ -220,3 +220,33 @@ func TestLent(t *testing.T) {
 	}
 	eventually(t, "every buffer is back", func() bool { return len(s.leases.of(3)) == 0 })
 }
+
+// TestRevived: a connection that was parked is whole again: its peer is known, can be
+// told something, and reads it before the end.
+func TestRevived(t *testing.T) {
+	r := &recorder{}
+	s := newServer(t, r, Options{MaxLine: 100, MaxPerAddress: 1, Patience: Patience{MaxSkip: 1000}})
+	s.parkAfter = time.Hour
+	addr := s.listen("tcp", "127.0.0.1:0")
+	for range 2 { // the limit of one address counts it while it is parked, and not after
+		c := dial(t, "tcp", addr)
+		write(t, c, "first:1|c\n")
+		eventually(t, "it is parked", func() bool { return s.Stats().Parked.Load() == 1 })
+		if said := closed(t, dial(t, "tcp", addr)); said != "" {
+			t.Errorf("one more was told %q", said)
+		}
+		write(t, c, strings.Repeat("endless", 1000))
+		if said := closed(t, c); !strings.HasPrefix(said, "closed: endless_line: ") {
+			t.Errorf("it was told %q", said)
+		}
+		eventually(t, "it is gone", func() bool { return s.Stats().Active.Load() == 0 })
+	}
+	if n := s.Stats().Crowded.Load(); n != 2 {
+		t.Errorf("%d were turned away", n)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) != 0 || s.away != 0 || len(s.from) != 0 {
+		t.Errorf("%d are open, %d away, from %v", len(s.open), s.away, s.from)
+	}
+}
