@@ -68,7 +68,7 @@ func TestParkedAtOnce(t *testing.T) {
 	const n = 20
 	r := &recorder{}
 	s := newServer(t, r, Options{})
-	s.parkAfter = time.Hour
+	s.parkAfter, s.few = time.Hour, 0
 	addr := s.listen("tcp", "127.0.0.1:0")
 	conns := make([]net.Conn, n)
 	for i := range conns {
@@ -103,6 +103,8 @@ func TestParkedAtOnce(t *testing.T) {
 func TestFleeting(t *testing.T) {
 	s := newServer(t, &recorder{}, Options{})
 	s.Server.lot = &lot{closed: true}
+	s.stats.Active.Store(1)
+	s.few = 0
 	begun := unfinished{began: time.Now(), bytes: 3}
 	for name, test := range map[string]struct {
 		c    conn
@@ -119,6 +121,11 @@ func TestFleeting(t *testing.T) {
 		if got := test.c.fleeting(); got != test.want {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
+		s.few = 1
+		if test.c.fleeting() {
+			t.Errorf("%s: it is parked beside few others", name)
+		}
+		s.few = 0
 	}
 	for _, test := range []struct {
 		silent time.Duration
@@ -226,7 +233,7 @@ func TestLent(t *testing.T) {
 func TestRevived(t *testing.T) {
 	r := &recorder{}
 	s := newServer(t, r, Options{MaxLine: 100, MaxPerAddress: 1, Patience: Patience{MaxSkip: 1000}})
-	s.parkAfter = time.Hour
+	s.parkAfter, s.few = time.Hour, 0
 	addr := s.listen("tcp", "127.0.0.1:0")
 	for range 2 { // the limit of one address counts it while it is parked, and not after
 		c := dial(t, "tcp", addr)

@@ -134,19 +134,24 @@ const parkAfter = 5 * time.Second
 
 // lively is how often a connection has to be heard, without being silent for
 // parkAfter meanwhile, before a goroutine waits for what comes next.
-const lively = 4
+const lively = 3
 
 // silent reports a connection that owes nothing and has sent nothing for long.
 func (c *conn) silent(now time.Time) bool {
 	return c.owesNothing() && now.Sub(c.last) >= c.server.parkAfter
 }
 
+// few is of how many connections each may have a goroutine for a while, lively or not:
+// what that takes is not worth the turns that it saves.
+const few = 1024
+
 // fleeting reports a connection that is parked as soon as nothing comes. Most of many
 // thousands are opened and then hardly heard: were a goroutine to wait five seconds for
 // each, as many would be there at once, and the runtime never gives back what it keeps
 // of a goroutine, of its poller and of its timers.
 func (c *conn) fleeting() bool {
-	return c.heard < lively && c.server.lot != nil && c.owesNothing() && !c.server.draining()
+	s := c.server
+	return c.heard < lively && s.stats.Active.Load()-s.stats.Parked.Load() > s.few && s.lot != nil && c.owesNothing() && !s.draining()
 }
 
 // owesNothing reports a connection of which no line is begun: its peer may be silent

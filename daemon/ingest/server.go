@@ -81,6 +81,7 @@ type Server struct {
 	lotOnce  sync.Once
 	// parkAfter is how long a connection is silent before it is parked.
 	parkAfter time.Duration
+	few       int64 // of how many unparked connections none is parked sooner
 	stats     Stats
 
 	mu      sync.Mutex
@@ -101,7 +102,7 @@ func New(lanes Lanes, o Options) *Server {
 	if o.Known == nil {
 		o.Known = func(string) bool { return true }
 	}
-	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), inflater: sync.OnceValue(newInflater), http: newHandover(), leases: newLeases(), parkAfter: parkAfter, open: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
+	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), inflater: sync.OnceValue(newInflater), http: newHandover(), leases: newLeases(), parkAfter: parkAfter, few: few, open: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
 	s.SetLimits(o.MaxLine, o.MaxConnections)
 	s.SetPatience(o.MaxPerAddress, o.Patience)
 	return s
