@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -17,6 +18,10 @@ import (
 // inFlight bounds the chunks of one connection that a lane holds: one is being
 // worked on while the next is read.
 const inFlight = 2
+
+// errNothing reports a read that found nothing, of a connection that has to be parked
+// instead of waiting.
+var errNothing = errors.New("nothing to read yet")
 
 // drainPause is how long a connection may be silent, once the daemon is
 // stopping, before it is taken to have sent everything.
@@ -36,16 +41,19 @@ type conn struct {
 	speech speech
 	chunk  *chunk // being cut
 	leased bool   // a buffer is lent to it that it has not taken yet
+	heard  uint8  // reads since it was last silent for long, counted to lively
+	glance bool   // the next read waits for nothing
 
 	opened  time.Time
 	last    time.Time // when something was read
 	line    unfinished
-	local   net.Addr // of the listener
-	peer    net.Addr // whom the connection is from
-	trusted bool     // a header may say another peer, and has not yet
+	local   net.Addr   // of the listener
+	peer    net.Addr   // whom the connection is from
+	from    netip.Addr // what it counts by, whatever a header says
+	trusted bool       // a header may say another peer, and has not yet
 }
 
-func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
+func newConn(s *Server, c net.Conn, from netip.Addr, frames bool) (*conn, error) {
 	sc, ok := c.(syscall.Conn)
 	if !ok {
 		return nil, errors.New("the connection is not a system socket")
@@ -55,7 +63,7 @@ func newConn(s *Server, c net.Conn, frames bool) (*conn, error) {
 		return nil, err
 	}
 	return &conn{
-		server: s, net: c, raw: raw, lane: s.lanes.Assign(), frames: frames, tokens: newTokens(),
+		server: s, net: c, raw: raw, from: from, lane: s.lanes.Assign(), frames: frames, tokens: newTokens(),
 		opened: time.Now(), local: c.LocalAddr(), peer: c.RemoteAddr(), trusted: s.trusts(c.RemoteAddr()),
 	}, nil
 }
@@ -68,6 +76,7 @@ type outcome int
 
 const (
 	ended  outcome = iota // it is to be closed
+	waits                 // for what comes next, in its goroutine
 	handed                // to the HTTP server, which owns it now
 	parked                // it is silent, and is served again when it is not
 )
@@ -77,20 +86,15 @@ func (c *conn) serve() outcome {
 	for {
 		k, n, err := c.read()
 		if timedOut(err) && !c.server.draining() {
-			now := time.Now()
-			why, over := c.expired(now)
-			if !over && c.silent(now) {
-				if c.park() {
-					return parked
-				}
-				c.last = now // it may be parked after another while
-			}
-			if !over && c.later() == nil {
-				continue
-			}
-			c.close(why, "nothing came in time")
+			k, n, err = c.look(err)
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, errNothing), timedOut(err) && !c.server.draining():
+			if o := c.pause(err); o != waits {
+				return o
+			}
+			continue
+		case err != nil:
 			c.end(err)
 			return ended
 		}
@@ -110,6 +114,32 @@ func (c *conn) serve() outcome {
 	}
 }
 
+// pause decides what becomes of a connection of which nothing came; err says how long
+// that was waited for.
+func (c *conn) pause(err error) outcome {
+	if errors.Is(err, errNothing) {
+		if c.park() {
+			return parked
+		}
+		c.heard = lively // else it would be tried at each read
+		return waits
+	}
+	now := time.Now()
+	why, over := c.expired(now)
+	if !over && c.silent(now) {
+		if c.park() {
+			return parked
+		}
+		c.last = now // it may be parked after another while
+	}
+	if !over && c.later() == nil {
+		return waits
+	}
+	c.close(why, "nothing came in time")
+	c.end(err)
+	return ended
+}
+
 // endless reports a line of which more was skipped than is skipped for a peer.
 func (c *conn) endless() bool {
 	most := c.server.patience.maxSkip.Load()
@@ -124,8 +154,10 @@ func (c *conn) read() (k *chunk, n int, err error) {
 		if err := c.net.SetReadDeadline(time.Now().Add(drainPause)); err != nil {
 			return nil, 0, err
 		}
-	} else if err := c.wait(); err != nil {
-		return nil, 0, err
+	} else if !c.glance {
+		if err := c.wait(); err != nil {
+			return nil, 0, err
+		}
 	}
 	have, rerr := 0, error(nil)
 	for again := true; again && rerr == nil; {
@@ -139,7 +171,7 @@ func (c *conn) read() (k *chunk, n int, err error) {
 			}
 			k.giveBack()
 			k = nil
-			return err != syscall.EAGAIN
+			return err != syscall.EAGAIN || c.glance || c.fleeting()
 		})
 		if again && rerr == nil {
 			c.server.stats.Waited.Add(1)
@@ -155,15 +187,33 @@ func (c *conn) read() (k *chunk, n int, err error) {
 	switch {
 	case rerr != nil:
 		return nil, 0, rerr
+	case err == syscall.EAGAIN:
+		return nil, 0, errNothing
 	case err != nil:
 		return nil, 0, os.NewSyscallError("read", err)
 	case n == 0:
 		return nil, 0, io.EOF
 	}
-	c.last = time.Now()
+	c.last, c.heard = time.Now(), min(c.heard+1, lively)
 	c.chunk, k.arrived = k, c.last
 	c.server.stats.Bytes.Add(uint64(n))
 	return k, have + n, nil
+}
+
+// look reads, where a deadline has fired, what has come for all that, or returns the
+// same error: the daemon may have been held up itself, and the peer not.
+func (c *conn) look(fired error) (k *chunk, n int, err error) {
+	c.line.due = time.Time{}
+	if err := c.deadline(time.Time{}); err != nil {
+		return nil, 0, err
+	}
+	c.glance = true
+	k, n, err = c.read()
+	c.glance = false
+	if errors.Is(err, errNothing) {
+		return nil, 0, fired
+	}
+	return k, n, err
 }
 
 // borrow returns a buffer of the lane's, or says that there is none and the

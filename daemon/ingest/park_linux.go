@@ -1,7 +1,10 @@
 package ingest
 
 import (
+	"errors"
 	"fmt"
+	"net"
+	"os"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -39,24 +42,74 @@ func newLot(resume func(*conn)) (*lot, error) {
 
 // park takes a connection over whose goroutine ends now. What has come since it
 // looked last resumes it at once. false: it has to wait by itself.
-func (l *lot) park(c *conn) (parked bool) {
+func (l *lot) park(c *conn) bool {
 	if l == nil {
 		return false
 	}
-	err := c.raw.Control(func(fd uintptr) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if l.closed {
-			return
-		}
-		e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(fd)}
-		if unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, int(fd), &e) != nil {
-			return // no room for it: a goroutine waits as well
-		}
-		l.parked[e.Fd] = c
-		parked = true
-	})
-	return parked && err == nil
+	fd, err := c.detach()
+	if err != nil {
+		return false // no descriptor is free, most likely
+	}
+	if !l.add(fd, c) {
+		c.attach(fd)
+		return false
+	}
+	return true
+}
+
+func (l *lot) add(fd int, c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(fd)}
+	if unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &e) != nil {
+		return false // no room for it
+	}
+	l.parked[e.Fd] = c
+	return true
+}
+
+// detach parts the socket from what the runtime keeps for one that is read: the
+// descriptor that is returned is all that is left of it.
+func (c *conn) detach() (fd int, err error) {
+	failed := c.raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	if err := errors.Join(failed, err); err != nil {
+		return -1, err
+	}
+	c.server.leave(c.net)
+	_ = c.net.Close() // the socket stays: fd is one more of it
+	c.net, c.raw = nil, nil
+	return fd, nil
+}
+
+// attach makes a connection of a descriptor again.
+func (c *conn) attach(fd int) {
+	f := os.NewFile(uintptr(fd), "connection")
+	c.net = &revived{f, c.local, c.peer}
+	c.raw, _ = f.SyscallConn() // of a file that is not nil
+	c.server.back(c.net)
+}
+
+// revived is a connection made of a descriptor. What the net package would make of it
+// is no different, and takes a second descriptor, which there may be none of.
+type revived struct {
+	*os.File
+	local, peer net.Addr
+}
+
+func (r *revived) LocalAddr() net.Addr  { return r.local }
+func (r *revived) RemoteAddr() net.Addr { return r.peer }
+
+// CloseWrite tells the peer that nothing more is said.
+func (r *revived) CloseWrite() error {
+	raw, err := r.SyscallConn()
+	if err != nil {
+		return err
+	}
+	failed := raw.Control(func(fd uintptr) { err = unix.Shutdown(int(fd), unix.SHUT_WR) })
+	return errors.Join(failed, err)
 }
 
 // run resumes connections until close is called, and then all.
@@ -73,6 +126,7 @@ func (l *lot) run() {
 				return
 			}
 			if c := l.take(e.Fd); c != nil {
+				c.attach(int(e.Fd))
 				l.resume(c)
 			}
 		}
@@ -97,7 +151,8 @@ func (l *lot) empty() {
 	_ = unix.Close(l.epoll)
 	_ = unix.Close(l.wakeup)
 	l.mu.Unlock()
-	for _, c := range all {
+	for fd, c := range all {
+		c.attach(int(fd))
 		l.resume(c)
 	}
 }

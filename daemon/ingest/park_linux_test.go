@@ -62,6 +62,84 @@ func TestParked(t *testing.T) {
 	}
 }
 
+// TestParkedAtOnce: no goroutine waits for a connection that was hardly heard yet,
+// however long others are waited for, and one waits for a lively one.
+func TestParkedAtOnce(t *testing.T) {
+	const n = 20
+	r := &recorder{}
+	s := newServer(t, r, Options{})
+	s.parkAfter, s.few = time.Hour, 0
+	addr := s.listen("tcp", "127.0.0.1:0")
+	conns := make([]net.Conn, n)
+	for i := range conns {
+		conns[i] = dial(t, "tcp", addr)
+	}
+	for k := 1; k <= lively; k++ {
+		for _, c := range conns {
+			write(t, c, "few:1|c\n")
+		}
+		r.wait(t, k*n)
+		if k < lively {
+			eventually(t, "all are parked at once", func() bool { return s.Stats().Parked.Load() == n })
+		}
+	}
+	for k := range 5 {
+		if parked := s.Stats().Parked.Load(); parked != 0 {
+			t.Fatalf("%d connections are parked that are lively", parked)
+		}
+		time.Sleep(10 * time.Millisecond)
+		for _, c := range conns {
+			write(t, c, "many:1|c\n")
+		}
+		r.wait(t, (lively+k+1)*n)
+	}
+	for _, c := range conns {
+		_ = c.Close()
+	}
+	eventually(t, "their ends are seen", func() bool { return s.Stats().Active.Load() == 0 })
+}
+
+// TestFleeting: which connections are parked as soon as nothing comes.
+func TestFleeting(t *testing.T) {
+	s := newServer(t, &recorder{}, Options{})
+	s.Server.lot = &lot{closed: true}
+	s.stats.Active.Store(1)
+	s.few = 0
+	begun := unfinished{began: time.Now(), bytes: 3}
+	for name, test := range map[string]struct {
+		c    conn
+		want bool
+	}{
+		"heard once":          {conn{speech: lines, heard: 1}, true},
+		"of frames":           {conn{speech: framed, heard: 1}, true},
+		"lively":              {conn{speech: lines, heard: lively}, false},
+		"nothing came yet":    {conn{}, false},
+		"in a line":           {conn{speech: lines, heard: 1, line: begun, carry: []byte("a:1")}, false},
+		"in one that is long": {conn{speech: lines, heard: 1, skip: true}, false},
+	} {
+		test.c.server = s.Server
+		if got := test.c.fleeting(); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+		s.few = 1
+		if test.c.fleeting() {
+			t.Errorf("%s: it is parked beside few others", name)
+		}
+		s.few = 0
+	}
+	for _, test := range []struct {
+		silent time.Duration
+		heard  uint8
+	}{{parkAfter - time.Second, lively}, {parkAfter, 0}} {
+		now := time.Now()
+		c := conn{server: s.Server, speech: lines, heard: lively, last: now.Add(-test.silent)}
+		c.awake(now)
+		if c.heard != test.heard || !c.last.Equal(now) {
+			t.Errorf("after %v of silence it was heard %d times, last %v ago", test.silent, c.heard, now.Sub(c.last))
+		}
+	}
+}
+
 // TestParkedInTheMiddle: connections that send just when they are about to be
 // parked lose nothing and keep their order.
 func TestParkedInTheMiddle(t *testing.T) {
@@ -98,12 +176,16 @@ func TestWaitingIsNotSilence(t *testing.T) {
 	r := &recorder{hold: true}
 	s := newServer(t, r, Options{Patience: Patience{FirstByte: 30 * time.Millisecond, Grace: 30 * time.Millisecond}})
 	s.Server.lanes, s.parkAfter = sameLane{r}, 30*time.Millisecond
-	addr := s.listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	conns := make([]net.Conn, 2*lent)
-	for i := range conns {
-		conns[i] = dial(t, "tcp", addr)
+	for i := range conns { // before they are taken, or a first byte could be late
+		conns[i] = dial(t, "tcp", l.Addr().String())
 		write(t, conns[i], "waiting:1|c\n")
 	}
+	s.Listen(l)
 	r.waitFor(t, func(got taken) bool { return got.chunks == lent })
 	eventually(t, "the others wait", func() bool { return s.Stats().Waited.Load() >= lent })
 	time.Sleep(100 * time.Millisecond)
@@ -144,4 +226,34 @@ func TestLent(t *testing.T) {
 		t.Errorf("%d lines of %d", len(got.lines), n)
 	}
 	eventually(t, "every buffer is back", func() bool { return len(s.leases.of(3)) == 0 })
+}
+
+// TestRevived: a connection that was parked is whole again: its peer is known, can be
+// told something, and reads it before the end.
+func TestRevived(t *testing.T) {
+	r := &recorder{}
+	s := newServer(t, r, Options{MaxLine: 100, MaxPerAddress: 1, Patience: Patience{MaxSkip: 1000}})
+	s.parkAfter, s.few = time.Hour, 0
+	addr := s.listen("tcp", "127.0.0.1:0")
+	for range 2 { // the limit of one address counts it while it is parked, and not after
+		c := dial(t, "tcp", addr)
+		write(t, c, "first:1|c\n")
+		eventually(t, "it is parked", func() bool { return s.Stats().Parked.Load() == 1 })
+		if said := closed(t, dial(t, "tcp", addr)); said != "" {
+			t.Errorf("one more was told %q", said)
+		}
+		write(t, c, strings.Repeat("endless", 1000))
+		if said := closed(t, c); !strings.HasPrefix(said, "closed: endless_line: ") {
+			t.Errorf("it was told %q", said)
+		}
+		eventually(t, "it is gone", func() bool { return s.Stats().Active.Load() == 0 })
+	}
+	if n := s.Stats().Crowded.Load(); n != 2 {
+		t.Errorf("%d were turned away", n)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) != 0 || s.away != 0 || len(s.from) != 0 {
+		t.Errorf("%d are open, %d away, from %v", len(s.open), s.away, s.from)
+	}
 }

@@ -88,7 +88,7 @@ func (c *conn) wait() error {
 	case c.speech == undecided:
 		return c.arm(c.opened, time.Duration(c.server.patience.firstByte.Load()))
 	}
-	if c.server.lot == nil {
+	if c.server.lot == nil || c.fleeting() {
 		return nil
 	}
 	return c.arm(c.last, c.server.parkAfter)
@@ -132,17 +132,41 @@ func (c *conn) expired(now time.Time) (why Closing, over bool) {
 // and goes every second is served faster by a goroutine that is there.
 const parkAfter = 5 * time.Second
 
+// lively is how often a connection has to be heard, without being silent for
+// parkAfter meanwhile, before a goroutine waits for what comes next.
+const lively = 3
+
 // silent reports a connection that owes nothing and has sent nothing for long.
 func (c *conn) silent(now time.Time) bool {
-	return c.line.bytes == 0 && len(c.carry) == 0 && !c.skip && c.speech != undecided && now.Sub(c.last) >= c.server.parkAfter
+	return c.owesNothing() && now.Sub(c.last) >= c.server.parkAfter
 }
 
-// park leaves the connection to the lot. Its deadline has fired, and would fire
-// again at its next read.
+// few is of how many connections each may have a goroutine for a while, lively or not:
+// what that takes is not worth the turns that it saves.
+const few = 1024
+
+// fleeting reports a connection that is parked as soon as nothing comes. Most of many
+// thousands are opened and then hardly heard: were a goroutine to wait five seconds for
+// each, as many would be there at once, and the runtime never gives back what it keeps
+// of a goroutine, of its poller and of its timers.
+func (c *conn) fleeting() bool {
+	s := c.server
+	return c.heard < lively && s.stats.Active.Load()-s.stats.Parked.Load() > s.few && s.lot != nil && c.owesNothing() && !s.draining()
+}
+
+// owesNothing reports a connection of which no line is begun: its peer may be silent
+// for as long as it likes.
+func (c *conn) owesNothing() bool {
+	return c.line.bytes == 0 && len(c.carry) == 0 && !c.skip && c.speech != undecided
+}
+
+// park leaves the connection to the lot. A deadline that is set, or has fired, would
+// end its next read.
 func (c *conn) park() bool {
 	if c.deadline(time.Time{}) != nil {
 		return false
 	}
+	c.line.due = time.Time{}
 	c.server.stats.Parked.Add(1)
 	c.carry = nil // of a line that is over
 	tokens := c.tokens
@@ -155,6 +179,15 @@ func (c *conn) park() bool {
 	c.tokens = tokens
 	c.server.stats.Parked.Add(-1)
 	return false
+}
+
+// awake begins the time of a connection that was parked anew. One that was silent for
+// long has to be lively again before a goroutine waits for it.
+func (c *conn) awake(now time.Time) {
+	if now.Sub(c.last) >= c.server.parkAfter {
+		c.heard = 0
+	}
+	c.last = now
 }
 
 // later sets the next deadline of a line that still has time.

@@ -182,3 +182,26 @@ func TestBusyLaneIsNotASlowSender(t *testing.T) {
 		t.Errorf("%d connections were closed", n)
 	}
 }
+
+// TestDaemonWasLate: what lies in the socket when a peer's time is up has come in time,
+// for the daemon looks late at the earliest; a peer of whom nothing came is let go.
+func TestDaemonWasLate(t *testing.T) {
+	r := &recorder{}
+	s := newServer(t, r, Options{Patience: Patience{FirstByte: time.Nanosecond}})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sender, silent := dial(t, "tcp", l.Addr().String()), dial(t, "tcp", l.Addr().String())
+	write(t, sender, "late:1|c\n")
+	s.Listen(l)
+	if got := r.wait(t, 1); len(got.lines) != 1 {
+		t.Errorf("%q", got.lines)
+	}
+	if said := closed(t, silent); said != "" {
+		t.Errorf("the silent one was told %q", said)
+	}
+	if n := s.Stats().Closed[Silent].Load(); n != 1 || s.Stats().Active.Load() > 1 {
+		t.Errorf("%d were closed for silence", n)
+	}
+}

@@ -81,11 +81,14 @@ type Server struct {
 	lotOnce  sync.Once
 	// parkAfter is how long a connection is silent before it is parked.
 	parkAfter time.Duration
+	few       int64 // of how many unparked connections none is parked sooner
 	stats     Stats
 
 	mu      sync.Mutex
-	open    map[net.Conn]struct{}
-	from    map[netip.Addr]int // open connections
+	open    map[net.Conn]struct{} // but for those that are parked
+	away    int                   // parked connections
+	over    bool                  // the time to stop is up
+	from    map[netip.Addr]int    // open connections
 	closers []func() error
 	stop    atomic.Bool
 	wg      sync.WaitGroup
@@ -99,7 +102,7 @@ func New(lanes Lanes, o Options) *Server {
 	if o.Known == nil {
 		o.Known = func(string) bool { return true }
 	}
-	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), inflater: sync.OnceValue(newInflater), http: newHandover(), leases: newLeases(), parkAfter: parkAfter, open: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
+	s := &Server{lanes: lanes, opts: o, batches: newBatchMemory(), inflater: sync.OnceValue(newInflater), http: newHandover(), leases: newLeases(), parkAfter: parkAfter, few: few, open: map[net.Conn]struct{}{}, from: map[netip.Addr]int{}}
 	s.SetLimits(o.MaxLine, o.MaxConnections)
 	s.SetPatience(o.MaxPerAddress, o.Patience)
 	return s
@@ -178,7 +181,8 @@ func (s *Server) accept(l net.Listener, frames bool) {
 }
 
 func (s *Server) serveConn(c net.Conn, frames bool) {
-	if turned := s.admit(c); turned != nil {
+	from := networkOf(c.RemoteAddr())
+	if turned := s.admit(c, from); turned != nil {
 		turned.Add(1)
 		_ = c.Close()
 		return
@@ -186,42 +190,42 @@ func (s *Server) serveConn(c net.Conn, frames bool) {
 	keepAlive(c)
 	s.stats.Accepted.Add(1)
 	s.stats.Active.Add(1)
-	s.wg.Go(func() {
-		var k *conn
-		s.finish(c, s.contain(c, &k, func() (err error) {
-			k, err = newConn(s, c, frames)
-			return err
-		}))
-	})
+	k, err := newConn(s, c, from, frames)
+	if err != nil {
+		s.opts.Logger.Error("connection not served", "remote", c.RemoteAddr(), "error", err)
+		s.forget(c, from)
+		_ = c.Close()
+		return
+	}
+	s.wg.Go(func() { s.serve(k) })
 }
 
 // resume serves a connection on that was parked.
 func (s *Server) resume(k *conn) {
 	s.stats.Parked.Add(-1)
 	s.wg.Go(func() {
-		k.last = time.Now()
+		k.awake(time.Now())
 		if k.tokens == nil {
 			k.tokens = newTokens()
 		}
-		s.finish(k.net, s.contain(k.net, &k, func() error { return nil }))
+		s.serve(k)
 	})
 }
 
-// finish does what is left to do once a connection is not served any more.
-func (s *Server) finish(c net.Conn, o outcome) {
-	if o == ended {
-		s.forget(c)
-		_ = c.Close()
+// serve serves a connection until it is somebody else's, or over.
+func (s *Server) serve(k *conn) {
+	if s.contain(k) == ended {
+		s.forget(k.net, k.from)
+		_ = k.net.Close()
 	}
 }
 
 // admit takes a connection in, or returns the counter of the limit that is
 // reached.
-func (s *Server) admit(c net.Conn) (turned *atomic.Uint64) {
-	from := networkOf(c.RemoteAddr())
+func (s *Server) admit(c net.Conn, from netip.Addr) (turned *atomic.Uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if int64(len(s.open)) >= s.maxOpen.Load() {
+	if int64(len(s.open)+s.away) >= s.maxOpen.Load() {
 		return &s.stats.Turned
 	}
 	if most := s.maxFrom.Load(); from.IsValid() && most > 0 && int64(s.from[from]) >= most {
@@ -234,27 +238,19 @@ func (s *Server) admit(c net.Conn) (turned *atomic.Uint64) {
 	return nil
 }
 
-// contain serves the connection that begin leaves in k; a panic ends that
-// connection and no other.
-func (s *Server) contain(c net.Conn, k **conn, begin func() error) (o outcome) {
+// contain serves a connection; a panic ends that one and no other.
+func (s *Server) contain(k *conn) (o outcome) {
 	defer func() {
 		if r := recover(); r != nil {
-			if *k != nil {
-				(*k).abandon()
-			}
+			k.abandon()
 			s.stats.Panics.Add(1)
-			s.opts.Logger.Error("panic in a connection was contained", "remote", c.RemoteAddr(), "panic", r, "stack", string(debug.Stack()))
+			s.opts.Logger.Error("panic in a connection was contained", "remote", k.peer, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	if err := begin(); err != nil {
-		s.opts.Logger.Error("connection not served", "remote", c.RemoteAddr(), "error", err)
-		return ended
-	}
-	return (*k).serve()
+	return k.serve()
 }
 
-func (s *Server) forget(c net.Conn) {
-	from := networkOf(c.RemoteAddr())
+func (s *Server) forget(c net.Conn, from netip.Addr) {
 	s.mu.Lock()
 	delete(s.open, c)
 	if s.from[from]--; s.from[from] <= 0 {
@@ -262,6 +258,26 @@ func (s *Server) forget(c net.Conn) {
 	}
 	s.mu.Unlock()
 	s.stats.Active.Add(-1)
+}
+
+// leave takes a connection that is about to be parked from those that a stop hurries.
+func (s *Server) leave(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+	s.away++
+}
+
+// back takes one in again, which may have another net.Conn. Where a stop's time is up
+// already it is closed, as the others were.
+func (s *Server) back(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[c] = struct{}{}
+	s.away--
+	if s.over {
+		_ = c.Close()
+	}
 }
 
 // handToHTTP passes a connection on, with the bytes already read, the first
@@ -273,7 +289,7 @@ func (s *Server) handToHTTP(c *conn, first []byte, began time.Time) bool {
 	}
 	return s.http.give(&prefixed{
 		Conn: c.net, first: first, peer: c.peer, head: began.Add(patience),
-		onClose: func() { s.forget(c.net) }, onSlow: func() { s.stats.Closed[SlowSender].Add(1) },
+		onClose: func() { s.forget(c.net, c.from) }, onSlow: func() { s.stats.Closed[SlowSender].Add(1) },
 	})
 }
 
@@ -308,6 +324,9 @@ func (s *Server) Drain(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
+	s.mu.Lock()
+	s.over = true
+	s.mu.Unlock()
 	n := 0
 	s.each(func(c net.Conn) { n++; _ = c.Close() })
 	<-done
