@@ -111,10 +111,29 @@ func (r *Reader) finish(s *Series, p *pile, win lane.Window, x extent) {
 	if p == nil {
 		p = newPile()
 	}
-	if s.local != nil {
-		p.writers[r.writer] = append(p.writers[r.writer], win.Points[s.local.Index]...)
+	if fresh := s.fresh(win); len(fresh) > 0 {
+		p.writers[r.writer] = append(p.writers[r.writer], fresh...)
 	}
 	s.settle(widen(p.reduce(), s.Spans), x.day, x.to)
+}
+
+// fresh is what the window holds of the series.
+func (s *Series) fresh(win lane.Window) []block.Point {
+	if s.local == nil {
+		return nil
+	}
+	return win.Points[s.local.Index]
+}
+
+// noTail is the tail of a series that the store does not know.
+var noTail = &tail{}
+
+// fromTail adds what the window holds of a series to what its tail does.
+func (r *Reader) fromTail(s *Series, t *tail, win lane.Window, x extent) {
+	var points []block.Point
+	s.Spans = nil
+	points, s.Base = t.points(x.need, r.writer, s.fresh(win))
+	s.settle(points, x.day, x.to)
 }
 
 // fromTails answers for the series whose tails are long enough, brings these up to
@@ -133,11 +152,10 @@ func (r *Reader) fromTails(list []*Series, win lane.Window, again uint64, now in
 			missing = append(missing, s)
 			continue
 		}
-		p := newPile()
-		if s.Base, s.Spans = (storage.Base{}), nil; t != nil {
-			p, s.Base = t.pile(), t.base
+		if t == nil {
+			t = noTail
 		}
-		r.finish(s, p, win, x)
+		r.fromTail(s, t, win, x)
 	}
 	r.tails.count(len(list)-len(missing), len(missing))
 	return missing, nil
@@ -194,12 +212,13 @@ func (r *Reader) makeTails(ctx context.Context, list []*Series, win lane.Window,
 	for _, s := range list {
 		p := piles[s.ID]
 		s.Base, s.Spans = sel.Bases[s.ID], nil
-		if s.Key.Type != protocol.Raw {
-			t := tailOf(p, tail{flushed: win.Flushed, again: again, day: wide.day, span: now - x.need, base: s.Base}, x.need)
-			r.tails.put(s.ID, t)
-			p, s.Base = t.pile(), t.base
+		if s.Key.Type == protocol.Raw {
+			r.finish(s, p, win, x)
+			continue
 		}
-		r.finish(s, p, win, x)
+		t := tailOf(p, tail{flushed: win.Flushed, again: again, day: wide.day, span: now - x.need, base: s.Base}, x.need)
+		r.tails.put(s.ID, t)
+		r.fromTail(s, t, win, x)
 	}
 	return nil
 }
