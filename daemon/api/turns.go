@@ -40,7 +40,9 @@ func (s *Server) inTurn(pattern string, handle http.HandlerFunc) http.HandlerFun
 			return
 		}
 		defer turn.Leave()
-		handle(&holding{w, turn}, r)
+		ctx, work := s.opts.Pace.Begin(r.Context())
+		defer work.End()
+		handle(&holding{w, turn}, r.WithContext(ctx))
 	}
 }
 

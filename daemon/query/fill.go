@@ -6,6 +6,7 @@ import (
 
 	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/daemon/pace"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/storage"
 	"example.com/nexusctl/storage/block"
@@ -32,8 +33,38 @@ func (r *Reader) held(from, to, step int64) extent {
 // exactly is an extent of points that count by themselves.
 func exactly(from, to int64) extent { return extent{day: from, need: from, to: to} }
 
-// fill reads points.
+// manySeries is how many series are read at once: lanes look them all up between two
+// jobs, and what comes in waits for that.
+const manySeries = 4096
+
+// fill reads points, of many series part by part. Each series is read whole, as of one
+// moment.
 func (r *Reader) fill(ctx context.Context, list []Series, x extent) error {
+	keep := len(list) <= maxMade
+	for len(list) > 0 {
+		n := firstPart(list, r.atOnce)
+		if err := r.fillPart(ctx, list[:n], x, keep); err != nil {
+			return err
+		}
+		list = list[n:]
+		pace.Of(ctx).Step(ctx)
+	}
+	return nil
+}
+
+// firstPart returns how many series are read next: about most, up to where a shard of
+// the store ends, so that no block is read twice.
+func firstPart(list []Series, most int) int {
+	n := min(len(list), most)
+	for n < len(list) && n < most+block.ShardSize && list[n].ID != 0 && list[n].ID/block.ShardSize == list[n-1].ID/block.ShardSize {
+		n++
+	}
+	return n
+}
+
+// fillPart is fill of what is read at once. keep says that what is read of the store
+// may be kept as tails.
+func (r *Reader) fillPart(ctx context.Context, list []Series, x extent, keep bool) error {
 	again := r.head.Again() // before the window: what is stored again behind it is no part of a tail
 	win, err := r.window.Window(ctx, locals(list), x.detail)
 	if err != nil {
@@ -48,7 +79,7 @@ func (r *Reader) fill(ctx context.Context, list []Series, x extent) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	if len(missing) > maxMade {
+	if !keep {
 		return r.fromStore(ctx, missing, win, x)
 	}
 	return r.makeTails(ctx, missing, win, again, now, x)
@@ -70,13 +101,15 @@ func (r *Reader) fromStore(ctx context.Context, list []*Series, win lane.Window,
 	if err != nil {
 		return err
 	}
-	piles, err := r.piles(list, win, sel)
+	piles, err := r.piles(ctx, list, win, sel)
 	if err != nil {
 		return err
 	}
+	work := pace.Of(ctx)
 	for _, s := range list {
 		s.Base, s.Spans = sel.Bases[s.ID], s.spansOf(sel)
 		r.finish(s, piles[s.ID], win, x)
+		work.Step(ctx)
 	}
 	return nil
 }
@@ -205,7 +238,7 @@ func (r *Reader) makeTails(ctx context.Context, list []*Series, win lane.Window,
 			}
 		}
 	}
-	piles, err := r.piles(list, win, sel)
+	piles, err := r.piles(ctx, list, win, sel)
 	if err != nil {
 		return err
 	}
