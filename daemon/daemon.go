@@ -35,6 +35,7 @@ import (
 	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/daemon/maint"
 	"example.com/nexusctl/daemon/objective"
+	"example.com/nexusctl/daemon/pace"
 	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/daemon/stream"
@@ -78,6 +79,7 @@ type Daemon struct {
 	http       *http.Server
 	h2         h2Errors
 	turns      *fairqueue.Queue
+	pace       *pace.Pacer
 	maint      *maint.Maintainer
 	elector    *leader.Elector
 	follower   *follow.Follower

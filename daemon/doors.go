@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"example.com/nexusctl/daemon/fairqueue"
 	"example.com/nexusctl/daemon/gateway"
 	"example.com/nexusctl/daemon/ingest"
+	"example.com/nexusctl/daemon/pace"
 )
 
 // openDoors listens, last of all: nothing is accepted before it can be kept.
@@ -198,6 +200,7 @@ func (d *Daemon) routes() (*api.Server, error) {
 	d.turns = fairqueue.New(fairqueue.Limits{
 		Running: d.config.Questions(), Waiting: d.config.Query.MaxWaiting, Held: heldAnswers, Wait: time.Duration(d.config.Query.Timeout),
 	})
+	d.pace = pace.New(runtime.GOMAXPROCS(0) / 2)
 	d.gateway = gateway.New(gateway.Options{
 		Lanes: d.lanes, Durable: d.log.WaitSynced, MaxBody: int64(d.config.Ingest.MaxBody), Logger: d.component("gateway"), Now: d.now,
 	})
@@ -209,6 +212,6 @@ func (d *Daemon) routes() (*api.Server, error) {
 		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready, Fleet: d.roleAndSilent,
 		Overview: d.Overview, Objectives: d.objectives, Events: event.NewReader(d.lanes, d.store, d.log.ID()), Cardinality: d.catalog.Cardinality, Stream: d.stream, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
 		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
-		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway, Pressure: d.pressure, Editor: d, CursorKey: key, Hosts: hosts, Turns: d.turns, Patience: httpPatience(&d.config.Ingest),
+		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway, Pressure: d.pressure, Editor: d, CursorKey: key, Hosts: hosts, Turns: d.turns, Pace: d.pace, Patience: httpPatience(&d.config.Ingest),
 	}), nil
 }

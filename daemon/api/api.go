@@ -22,6 +22,7 @@ import (
 	"example.com/nexusctl/daemon/ingest"
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/openapi"
+	"example.com/nexusctl/daemon/pace"
 	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/daemon/stream"
@@ -69,6 +70,8 @@ type Options struct {
 	Pressure *pressure.Gauge
 	// Turns is where questions that cost much wait; nil: nowhere.
 	Turns *fairqueue.Queue
+	// Pace is what their work is held to when it takes long; nil: to nothing.
+	Pace *pace.Pacer
 	// CursorKey seals the cursors of lists; without one they end with the process.
 	CursorKey []byte
 }

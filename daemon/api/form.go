@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/zeebo/xxh3"
@@ -32,6 +33,16 @@ func compressed(h http.Handler) http.Handler {
 
 // steady answers with JSON that a client may keep, and ask for again by its ETag.
 func (s *Server) steady(w http.ResponseWriter, r *http.Request, v any) {
+	if a, ok := v.(api.Appender); ok {
+		room := bodies.Get().(*[]byte)
+		b := append(a.AppendJSON((*room)[:0]), '\n')
+		s.tagged(w, r, mediaJSON.typ, b) // which has sent or copied it when it returns
+		if cap(b) <= maxPooledBody {
+			*room = b
+			bodies.Put(room)
+		}
+		return
+	}
 	b, err := json.Marshal(v)
 	if err != nil {
 		s.fail(w, r, err)
@@ -39,6 +50,13 @@ func (s *Server) steady(w http.ResponseWriter, r *http.Request, v any) {
 	}
 	s.tagged(w, r, mediaJSON.typ, append(b, '\n'))
 }
+
+// maxPooledBody is the largest answer whose room is used again, in bytes: one large
+// answer must not be held for many small ones.
+const maxPooledBody = 64 << 10
+
+// bodies are rooms for answers that write themselves.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
 
 // data answers with data in the form that was asked for: whole as JSON, as rows
 // of a table, or one object a line.
@@ -87,7 +105,8 @@ func objects(out *bytes.Buffer, lines []any) error {
 // it. The tag is weak: the same body may travel compressed.
 func (s *Server) tagged(w http.ResponseWriter, r *http.Request, typ string, body []byte) {
 	sum := xxh3.Hash128(body).Bytes()
-	tag := `W/"` + hex.EncodeToString(sum[:]) + `"`
+	var room [40]byte
+	tag := string(append(hex.AppendEncode(append(room[:0], `W/"`...), sum[:]), '"'))
 	h := w.Header()
 	h.Set("ETag", tag)
 	h.Set("Cache-Control", "no-cache") // keep it, and ask whether it still holds

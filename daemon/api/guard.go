@@ -33,9 +33,31 @@ func (s *Server) foreign(w http.ResponseWriter, r *http.Request) {
 		Field: "Origin", Rule: "is this server's own, where a browser sends", Fix: "Send it from a program, or from a page of this server."})
 }
 
+// plain reports a path in which nothing is escaped, doubled or dotted, as almost every
+// path is: one look at each byte.
+func plain(path string) bool {
+	if path == "" || path[0] != '/' {
+		return false
+	}
+	for i := range len(path) {
+		switch path[i] {
+		case '%', '\\':
+			return false
+		case '/':
+			if i+1 < len(path) && (path[i+1] == '/' || path[i+1] == '.') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // canonical reports a path with one reading: nothing that a router, a proxy or a
 // file system would fold into another path.
 func canonical(escaped string) bool {
+	if plain(escaped) {
+		return true
+	}
 	lower := strings.ToLower(escaped)
 	if strings.Contains(lower, "%00") || strings.Contains(lower, "%5c") || strings.Contains(lower, `\`) {
 		return false

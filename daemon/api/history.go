@@ -51,7 +51,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, bad("agg", "is not for metrics of this type", "Leave it out, or see what docs/api.md has for the type."))
 	default:
 		h := q.body(list[0].Key.Name, groups)
-		s.data(w, r, q.form, h, func() [][]string { return historyRows(&h) }, func() []any { return historyLines(&h) })
+		s.data(w, r, q.form, &h, func() [][]string { return historyRows(&h) }, func() []any { return historyLines(&h) })
 	}
 }
 
@@ -83,7 +83,7 @@ func (s *Server) historyQuestion(r *http.Request) (q historyQuestion, p *api.Pro
 		return q, p
 	}
 	q.steps = query.Steps{From: from.UnixMilli(), To: to.UnixMilli(), Width: step.Milliseconds()}
-	q.named = r.URL.Query().Get("agg")
+	q.named = asked(r).Get("agg")
 	var err error
 	if q.agg, err = query.ParseAggregation(q.named); err != nil {
 		fault := bad("agg", err.Error(), "Name one of them, or leave it out.")
@@ -96,7 +96,7 @@ func (s *Server) historyQuestion(r *http.Request) (q historyQuestion, p *api.Pro
 // byParam reads tags to put series together by: several parameters, or several
 // keys in one, separated by commas. An empty one puts all together.
 func byParam(r *http.Request) ([]string, *api.Problem) {
-	values, given := r.URL.Query()["by"]
+	values, given := asked(r)["by"]
 	if !given {
 		return nil, nil
 	}
@@ -116,12 +116,9 @@ func byParam(r *http.Request) ([]string, *api.Problem) {
 }
 
 func (q *historyQuestion) body(name string, groups []query.Group) api.History {
-	h := api.History{Name: name, Step: float64(q.steps.Width) / 1000, Agg: q.named, By: q.by, Series: []api.HistorySeries{}}
+	h := api.History{Name: name, Step: float64(q.steps.Width) / 1000, Agg: q.named, By: q.by, Series: make([]api.HistorySeries, 0, len(groups))}
 	for _, g := range groups {
-		one := api.HistorySeries{Type: g.Type.String(), Tags: map[string]string{}, RelativeError: g.Error, Points: [][2]float64{}}
-		for _, t := range g.Tags {
-			one.Tags[t.Key] = t.Value
-		}
+		one := api.HistorySeries{Type: g.Type.String(), Tags: tagMap(g.Tags), RelativeError: g.Error, Points: make([][2]float64, 0, len(g.Values))}
 		for _, v := range g.Values {
 			one.Points = append(one.Points, [2]float64{float64(v.Time) / 1000, v.Value})
 		}

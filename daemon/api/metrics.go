@@ -54,7 +54,7 @@ func (s *Server) listMetrics(w http.ResponseWriter, r *http.Request) {
 		page.NextCursor = s.cursors.Seal(question(r), placeBytes(*next))
 		linkNext(w, r, page.NextCursor)
 	}
-	s.data(w, r, form, page, func() [][]string { return metricRows(page.Data) }, func() []any { return eachMetric(page.Data) })
+	s.data(w, r, form, &page, func() [][]string { return metricRows(page.Data) }, func() []any { return eachMetric(page.Data) })
 }
 
 // listQuestion is a list that was asked for.
@@ -88,7 +88,7 @@ func (s *Server) listQuestion(r *http.Request) (q listQuestion, p *api.Problem) 
 }
 
 func (s *Server) since(r *http.Request) (int64, *api.Problem) {
-	if r.URL.Query().Get("updated_since") == "" {
+	if asked(r).Get("updated_since") == "" {
 		return 0, nil
 	}
 	now := s.opts.Now()
@@ -109,7 +109,7 @@ func listMatchers(r *http.Request) (ms []series.Matcher, p *api.Problem) {
 		}
 		ms = append(ms, m)
 	}
-	q := r.URL.Query()
+	q := asked(r)
 	if name := q.Get("name"); strings.ContainsAny(name, "*?") {
 		add("name", series.NameTag, series.Regexp, globPattern(name))
 	} else if name != "" {
@@ -154,7 +154,7 @@ func globPattern(glob string) string {
 }
 
 func intParam(r *http.Request, name string, otherwise, low, high int) (int, *api.Problem) {
-	s := r.URL.Query().Get(name)
+	s := asked(r).Get(name)
 	if s == "" {
 		return otherwise, nil
 	}
@@ -195,14 +195,25 @@ func (s *Server) getMetric(w http.ResponseWriter, r *http.Request) {
 			d.Types = append(d.Types, t)
 		}
 	}
-	s.steady(w, r, d)
+	s.steady(w, r, &d)
+}
+
+// noTags are the tags of what has none, which nobody writes to.
+var noTags = map[string]string{}
+
+func tagMap(list []series.Tag) map[string]string {
+	if len(list) == 0 {
+		return noTags
+	}
+	tags := make(map[string]string, len(list))
+	for _, t := range list {
+		tags[t.Key] = t.Value
+	}
+	return tags
 }
 
 func metricOf(q *query.Series) api.Metric {
-	m := api.Metric{Name: q.Key.Name, Type: q.Key.Type.String(), Tags: map[string]string{}}
-	for _, t := range q.Key.Tags {
-		m.Tags[t.Key] = t.Value
-	}
+	m := api.Metric{Name: q.Key.Name, Type: q.Key.Type.String(), Tags: tagMap(q.Key.Tags)}
 	if v, at, ok := q.Last(); ok {
 		m.Last = &v
 		m.UpdatedAt = float64(at) / 1000

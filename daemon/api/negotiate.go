@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,10 +25,19 @@ var dataMedia = []media{mediaJSON, mediaCSV, mediaNDJSON}
 // maxRanges bounds what is read of one Accept header.
 const maxRanges = 32
 
+// asked returns the parameters in a request's address, read once. What cannot be read
+// of them is left out.
+func asked(r *http.Request) url.Values {
+	if r.Form == nil {
+		_ = r.ParseForm() // a body of these routes is no form
+	}
+	return r.Form
+}
+
 // negotiate returns the form that a request asks for: by ?format=, else by
 // Accept, else the first of known.
 func negotiate(r *http.Request, known []media) (media, *api.Problem) {
-	if name := r.URL.Query().Get("format"); name != "" {
+	if name := asked(r).Get("format"); name != "" {
 		i := slices.IndexFunc(known, func(m media) bool { return m.name == name })
 		if i < 0 {
 			p := bad("format", "is none of "+mediaNames(known), "Name one of them, or leave it out.")

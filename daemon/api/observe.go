@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -57,6 +58,9 @@ func (s *Server) observe(r *http.Request, rec *recorder, began time.Time) {
 	if s.opts.Observe != nil {
 		s.opts.Observe(path, r.Method, rec.status, took, isProbe(path))
 	}
+	if !s.opts.Logger.Enabled(r.Context(), slog.LevelDebug) { // else each request would pay for what nobody reads
+		return
+	}
 	s.opts.Logger.Debug("request", "method", r.Method, "path", r.URL.Path, "status", rec.status, "took", took,
 		"remote", r.RemoteAddr, "request_id", rec.Header().Get(requestIDHeader))
 }
@@ -80,7 +84,9 @@ func requestID(r *http.Request) string {
 	}
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
+	var text [2 * len(b)]byte
+	hex.Encode(text[:], b[:])
+	return string(text[:])
 }
 
 func unsafeInID(r rune) bool {

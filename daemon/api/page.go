@@ -20,7 +20,7 @@ func question(r *http.Request) string {
 
 // openCursor returns what a request's cursor holds, nil where it has none.
 func (s *Server) openCursor(r *http.Request) ([]byte, *api.Problem) {
-	sealed := r.URL.Query().Get("cursor")
+	sealed := asked(r).Get("cursor")
 	if sealed == "" {
 		return nil, nil
 	}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -41,21 +40,20 @@ func (s *Server) inTurn(pattern string, handle http.HandlerFunc) http.HandlerFun
 			return
 		}
 		defer turn.Leave()
-		handle(&holding{w, turn}, r)
+		ctx, work := s.opts.Pace.Begin(r.Context())
+		defer work.End()
+		handle(&holding{w, turn}, r.WithContext(ctx))
 	}
 }
 
 // clientOf names who asks: an address, and of IPv6 the network of 64 bits, for
 // that is what one client has.
 func clientOf(remote string) string {
-	host, _, err := net.SplitHostPort(remote)
+	at, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return "" // a Unix socket
 	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return ""
-	}
+	a := at.Addr()
 	if a = a.Unmap().WithZone(""); a.Is6() {
 		p, _ := a.Prefix(64) // of an IPv6 address there is one
 		return p.String()

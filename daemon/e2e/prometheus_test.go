@@ -189,3 +189,53 @@ func TestTelemetrygen(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// TestTelemetrygenOfEveryType lets four workers of OpenTelemetry's own generator send
+// each type in both temporalities. Each point is a series of its own, for workers that
+// shared one would contradict each other.
+func TestTelemetrygenOfEveryType(t *testing.T) {
+	binary, err := exec.LookPath("telemetrygen")
+	if err != nil {
+		t.Skip("telemetrygen is not installed (go install github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen@latest)")
+	}
+	p := start(t, t.TempDir(), "sqlite:nexus.db")
+	const workers, each = 4, 20
+	const points, sum = workers * each, workers * each * (each - 1) / 2 // the values are 0, 1, 2 …
+	want := map[string]string{}
+	for _, temporality := range []string{"delta", "cumulative"} {
+		for _, typ := range []string{"Gauge", "Sum", "Histogram", "ExponentialHistogram"} {
+			out, err := exec.Command(binary, "metrics", "--otlp-http", "--otlp-insecure", "--otlp-endpoint", p.addr, "--workers", fmt.Sprint(workers), "--rate", "100",
+				"--metrics", fmt.Sprint(each), "--metric-type", typ, "--otlp-metric-name", typ+"."+temporality, "--aggregation-temporality", temporality,
+				"--unique-timeseries", "--unique-timeseries-duration", "1h", "--telemetry-attributes", `host="h1"`).CombinedOutput()
+			if err != nil {
+				t.Fatalf("%s, %s: %v: %s", typ, temporality, err, out)
+			}
+			name := typ + "_" + temporality
+			switch {
+			case typ == "Gauge":
+				want["sum("+name+`{host="h1",job="telemetrygen"})`] = fmt.Sprint(" ", sum)
+			case typ == "Sum":
+				want["sum("+name+"_total)"] = fmt.Sprint(" ", sum)
+			case typ == "Histogram" && temporality == "cumulative":
+				want["sum("+name+"_count)"] = fmt.Sprint(" ", points*10) // of ten samples each
+			case typ == "Histogram":
+				want["sum(histogram_count("+name+"))"] = fmt.Sprint(" ", points*10)
+			default: // of random values
+				want["count(histogram_count("+name+") >= 10)"] = fmt.Sprint(" ", points)
+			}
+		}
+	}
+	l := p.settled()
+	if err := l.Check(); err != nil || len(l.Rejected) != 0 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	// A cumulative histogram of fifteen bounds is eighteen series, and there is the target's own.
+	if least := uint64(points * (7 + 18)); l.Received < least || l.Received > least+2*4*workers {
+		t.Errorf("%d samples were received, want %d and those about the target", l.Received, least)
+	}
+	for expr, value := range want {
+		if got := ask(t, p.url("/prometheus"), expr, float64(time.Now().Unix()+1)); !slices.Equal(got, []string{value}) {
+			t.Errorf("%s is %q, want %q", expr, got, value)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 
 	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/daemon/pace"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/storage"
 	"example.com/nexusctl/storage/block"
@@ -32,8 +33,38 @@ func (r *Reader) held(from, to, step int64) extent {
 // exactly is an extent of points that count by themselves.
 func exactly(from, to int64) extent { return extent{day: from, need: from, to: to} }
 
-// fill reads points.
+// manySeries is how many series are read at once: lanes look them all up between two
+// jobs, and what comes in waits for that.
+const manySeries = 4096
+
+// fill reads points, of many series part by part. Each series is read whole, as of one
+// moment.
 func (r *Reader) fill(ctx context.Context, list []Series, x extent) error {
+	keep := len(list) <= maxMade
+	for len(list) > 0 {
+		n := firstPart(list, r.atOnce)
+		if err := r.fillPart(ctx, list[:n], x, keep); err != nil {
+			return err
+		}
+		list = list[n:]
+		pace.Of(ctx).Step(ctx)
+	}
+	return nil
+}
+
+// firstPart returns how many series are read next: about most, up to where a shard of
+// the store ends, so that no block is read twice.
+func firstPart(list []Series, most int) int {
+	n := min(len(list), most)
+	for n < len(list) && n < most+block.ShardSize && list[n].ID != 0 && list[n].ID/block.ShardSize == list[n-1].ID/block.ShardSize {
+		n++
+	}
+	return n
+}
+
+// fillPart is fill of what is read at once. keep says that what is read of the store
+// may be kept as tails.
+func (r *Reader) fillPart(ctx context.Context, list []Series, x extent, keep bool) error {
 	again := r.head.Again() // before the window: what is stored again behind it is no part of a tail
 	win, err := r.window.Window(ctx, locals(list), x.detail)
 	if err != nil {
@@ -48,7 +79,7 @@ func (r *Reader) fill(ctx context.Context, list []Series, x extent) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	if len(missing) > maxMade {
+	if !keep {
 		return r.fromStore(ctx, missing, win, x)
 	}
 	return r.makeTails(ctx, missing, win, again, now, x)
@@ -70,13 +101,15 @@ func (r *Reader) fromStore(ctx context.Context, list []*Series, win lane.Window,
 	if err != nil {
 		return err
 	}
-	piles, err := r.piles(list, win, sel)
+	piles, err := r.piles(ctx, list, win, sel)
 	if err != nil {
 		return err
 	}
+	work := pace.Of(ctx)
 	for _, s := range list {
 		s.Base, s.Spans = sel.Bases[s.ID], s.spansOf(sel)
 		r.finish(s, piles[s.ID], win, x)
+		work.Step(ctx)
 	}
 	return nil
 }
@@ -111,10 +144,29 @@ func (r *Reader) finish(s *Series, p *pile, win lane.Window, x extent) {
 	if p == nil {
 		p = newPile()
 	}
-	if s.local != nil {
-		p.writers[r.writer] = append(p.writers[r.writer], win.Points[s.local.Index]...)
+	if fresh := s.fresh(win); len(fresh) > 0 {
+		p.writers[r.writer] = append(p.writers[r.writer], fresh...)
 	}
 	s.settle(widen(p.reduce(), s.Spans), x.day, x.to)
+}
+
+// fresh is what the window holds of the series.
+func (s *Series) fresh(win lane.Window) []block.Point {
+	if s.local == nil {
+		return nil
+	}
+	return win.Points[s.local.Index]
+}
+
+// noTail is the tail of a series that the store does not know.
+var noTail = &tail{}
+
+// fromTail adds what the window holds of a series to what its tail does.
+func (r *Reader) fromTail(s *Series, t *tail, win lane.Window, x extent) {
+	var points []block.Point
+	s.Spans = nil
+	points, s.Base = t.points(x.need, r.writer, s.fresh(win))
+	s.settle(points, x.day, x.to)
 }
 
 // fromTails answers for the series whose tails are long enough, brings these up to
@@ -133,11 +185,10 @@ func (r *Reader) fromTails(list []*Series, win lane.Window, again uint64, now in
 			missing = append(missing, s)
 			continue
 		}
-		p := newPile()
-		if s.Base, s.Spans = (storage.Base{}), nil; t != nil {
-			p, s.Base = t.pile(), t.base
+		if t == nil {
+			t = noTail
 		}
-		r.finish(s, p, win, x)
+		r.fromTail(s, t, win, x)
 	}
 	r.tails.count(len(list)-len(missing), len(missing))
 	return missing, nil
@@ -187,19 +238,20 @@ func (r *Reader) makeTails(ctx context.Context, list []*Series, win lane.Window,
 			}
 		}
 	}
-	piles, err := r.piles(list, win, sel)
+	piles, err := r.piles(ctx, list, win, sel)
 	if err != nil {
 		return err
 	}
 	for _, s := range list {
 		p := piles[s.ID]
 		s.Base, s.Spans = sel.Bases[s.ID], nil
-		if s.Key.Type != protocol.Raw {
-			t := tailOf(p, tail{flushed: win.Flushed, again: again, day: wide.day, span: now - x.need, base: s.Base}, x.need)
-			r.tails.put(s.ID, t)
-			p, s.Base = t.pile(), t.base
+		if s.Key.Type == protocol.Raw {
+			r.finish(s, p, win, x)
+			continue
 		}
-		r.finish(s, p, win, x)
+		t := tailOf(p, tail{flushed: win.Flushed, again: again, day: wide.day, span: now - x.need, base: s.Base}, x.need)
+		r.tails.put(s.ID, t)
+		r.fromTail(s, t, win, x)
 	}
 	return nil
 }

@@ -82,11 +82,17 @@ type Group struct {
 // milliseconds, aligned to the clock.
 type Steps struct{ From, To, Width int64 }
 
+// most is how many steps there can be.
+func (s Steps) most() int { return int((s.To-s.From)/max(s.Width, 1)) + 2 }
+
 // Aggregate answers with one value a step: for each series, or, where by is not
 // nil, for all series of one type that agree in those tags. Series of types that
 // the aggregation is not for are left out. It fails with ErrTooMuch beyond most
 // values.
 func Aggregate(list []Series, a Aggregation, by []string, steps Steps, most int) (out []Group, err error) {
+	if by == nil {
+		return apart(list, a, steps, most)
+	}
 	byKey := map[string][]*Series{}
 	var order []string
 	for i := range list {
@@ -94,7 +100,7 @@ func Aggregate(list []Series, a Aggregation, by []string, steps Steps, most int)
 		if a.of(s.Key.Type) == "" {
 			continue
 		}
-		key := string(groupKey(s.Key, by, i).Append(nil))
+		key := string(groupKey(s.Key, by).Append(nil))
 		if byKey[key] == nil {
 			order = append(order, key)
 		}
@@ -102,10 +108,7 @@ func Aggregate(list []Series, a Aggregation, by []string, steps Steps, most int)
 	}
 	for _, key := range order {
 		members := byKey[key]
-		g := Group{Type: members[0].Key.Type, Tags: members[0].Key.Tags}
-		if by != nil {
-			g.Tags = groupKey(members[0].Key, by, 0).Tags
-		}
+		g := Group{Type: members[0].Key.Type, Tags: groupKey(members[0].Key, by).Tags}
 		g.fold(members, a, steps)
 		if most -= len(g.Values); most < 0 {
 			return nil, ErrTooMuch
@@ -115,12 +118,41 @@ func Aggregate(list []Series, a Aggregation, by []string, steps Steps, most int)
 	return out, nil
 }
 
-// groupKey names the group of a series: the series itself, or what it has of the
-// tags by.
-func groupKey(k series.Key, by []string, i int) series.Key {
-	if by == nil {
-		return series.Key{Name: strconv.Itoa(i), Type: k.Type}
+// apart is Aggregate of each series by itself. Its points come by time, so that its
+// steps come one after the other, and one cell does for all.
+func apart(list []Series, a Aggregation, steps Steps, most int) ([]Group, error) {
+	out := make([]Group, 0, len(list))
+	for i := range list {
+		s := &list[i]
+		name := a.of(s.Key.Type)
+		if name == "" {
+			continue
+		}
+		g := Group{Type: s.Key.Type, Tags: s.Key.Tags, Values: make([]Sample, 0, min(len(s.Points), steps.most()))}
+		var c cell
+		s.eachStep(steps, func(begin int64, points []block.Point) {
+			c = emptyCell
+			c.take(points)
+			g.add(begin, &c, name, a.quantile, steps.Width)
+		})
+		if most -= len(g.Values); most < 0 {
+			return nil, ErrTooMuch
+		}
+		out = append(out, g)
 	}
+	return out, nil
+}
+
+// add adds a step's value, where it has one.
+func (g *Group) add(at int64, c *cell, name string, quantile float64, width int64) {
+	if v, bound := c.value(name, quantile, width); finite(v) {
+		g.Values = append(g.Values, Sample{Time: at, Value: v})
+		g.Error = max(g.Error, bound)
+	}
+}
+
+// groupKey names the group of a series: what it has of the tags by.
+func groupKey(k series.Key, by []string) series.Key {
 	out := series.Key{Name: "group", Type: k.Type}
 	for _, t := range k.Tags {
 		if slices.Contains(by, t.Key) {
@@ -133,15 +165,19 @@ func groupKey(k series.Key, by []string, i int) series.Key {
 func (g *Group) fold(members []*Series, a Aggregation, steps Steps) {
 	cells := map[int64]*cell{}
 	for _, s := range members {
-		s.cells(steps, cells)
+		s.eachStep(steps, func(begin int64, points []block.Point) {
+			c := cells[begin]
+			if c == nil {
+				c = new(cell)
+				*c = emptyCell
+				cells[begin] = c
+			}
+			c.take(points)
+		})
 	}
 	name := a.of(g.Type)
 	for _, at := range sortedTimes(cells) {
-		v, bound := cells[at].value(name, a.quantile, steps.Width)
-		if finite(v) {
-			g.Values = append(g.Values, Sample{Time: at, Value: v})
-			g.Error = max(g.Error, bound)
-		}
+		g.add(at, cells[at], name, a.quantile, steps.Width)
 	}
 }
 
@@ -154,8 +190,9 @@ func sortedTimes(cells map[int64]*cell) []int64 {
 	return times
 }
 
-// cells adds the series' points to the cells of their steps.
-func (s *Series) cells(steps Steps, cells map[int64]*cell) {
+// eachStep hands out the points of each step that touches what was asked for, by
+// time.
+func (s *Series) eachStep(steps Steps, do func(begin int64, points []block.Point)) {
 	points := s.Points
 	for len(points) > 0 {
 		begin := block.Floor(points[0].Time, steps.Width)
@@ -164,15 +201,7 @@ func (s *Series) cells(steps Steps, cells map[int64]*cell) {
 			n++
 		}
 		if points[n-1].Time >= steps.From && begin <= steps.To {
-			c := cells[begin]
-			if c == nil {
-				c = newCell()
-				cells[begin] = c
-			}
-			for _, p := range points[:n] {
-				c.add(p)
-			}
-			c.end(points[n-1])
+			do(begin, points[:n])
 		}
 		points = points[n:]
 	}
@@ -190,16 +219,24 @@ type cell struct {
 	set        *histogram.Set
 }
 
-func newCell() *cell { return &cell{min: math.Inf(1), max: math.Inf(-1), lastAt: math.MinInt64} }
+var emptyCell = cell{min: math.Inf(1), max: math.Inf(-1), lastAt: math.MinInt64}
 
-func (c *cell) add(p block.Point) {
+// take adds the points that a series has of the step.
+func (c *cell) take(points []block.Point) {
+	for i := range points {
+		c.add(&points[i])
+	}
+	c.end(&points[len(points)-1])
+}
+
+func (c *cell) add(p *block.Point) {
 	switch p.Kind {
 	case block.Counter:
 		c.count, c.sum = c.count+float64(p.N), c.sum+p.Sum
 	case block.Gauge:
 		c.weigh(float64(p.N), p.Sum, p.Min, p.Max)
 	case block.Raw:
-		if v, ok := rawValue(p); ok {
+		if v, ok := rawValue(*p); ok {
 			c.weigh(1, v, v, v)
 		}
 	case block.Histogram:
@@ -231,9 +268,12 @@ func (c *cell) weigh(count, sum, low, high float64) {
 }
 
 // end takes a series' last point of the step.
-func (c *cell) end(p block.Point) {
-	v, ok := value(p)
-	if !ok || p.Kind != block.Gauge && p.Kind != block.Raw {
+func (c *cell) end(p *block.Point) {
+	if p.Kind != block.Gauge && p.Kind != block.Raw {
+		return
+	}
+	v, ok := value(*p)
+	if !ok {
 		return
 	}
 	c.lasts += v

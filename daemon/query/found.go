@@ -79,6 +79,11 @@ func (f *founds) put(text string, one *found) {
 // lookUp writes matchers that name a metric as one text; ok is false for others.
 func lookUp(ms []series.Matcher) (name, text string, ok bool) {
 	var b strings.Builder
+	size := 0
+	for _, m := range ms {
+		size += len(m.Tag) + len(m.Value) + 3
+	}
+	b.Grow(size)
 	for _, m := range ms {
 		if m.Tag == series.NameTag && m.Op == series.Equal {
 			name, ok = m.Value, true

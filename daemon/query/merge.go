@@ -2,6 +2,7 @@ package query
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"sync"
 
 	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/daemon/pace"
 	"example.com/nexusctl/storage"
 	"example.com/nexusctl/storage/block"
 )
@@ -25,14 +27,14 @@ func newPile() *pile { return &pile{writers: map[string][]block.Point{}} }
 
 // piles gathers what was read of the store, by id. This daemon's blocks behind what
 // the window says is flushed are left out: they are in the window.
-func (r *Reader) piles(list []*Series, win lane.Window, sel storage.Selection) (map[int64]*pile, error) {
+func (r *Reader) piles(ctx context.Context, list []*Series, win lane.Window, sel storage.Selection) (map[int64]*pile, error) {
 	piles := make(map[int64]*pile, len(list))
 	for _, s := range list {
 		if s.ID != 0 {
 			piles[s.ID] = newPile()
 		}
 	}
-	if err := r.addChunks(piles, sel.Chunks); err != nil {
+	if err := r.addChunks(ctx, piles, sel.Chunks); err != nil {
 		return nil, err
 	}
 	for _, row := range sel.Rollups {
@@ -40,7 +42,7 @@ func (r *Reader) piles(list []*Series, win lane.Window, sel storage.Selection) (
 			p.chunks = append(p.chunks, row)
 		}
 	}
-	return piles, r.addBlocks(piles, sel.Blocks, win.Flushed)
+	return piles, r.addBlocks(ctx, piles, sel.Blocks, win.Flushed)
 }
 
 // decoders is how many chunks are decoded at once, of reads with many: a read is
@@ -50,18 +52,18 @@ const decoders = 2
 // manyChunks is from where on decoding them takes longer than handing them out.
 const manyChunks = 64
 
-func (r *Reader) addChunks(piles map[int64]*pile, chunks []storage.Chunk) error {
+func (r *Reader) addChunks(ctx context.Context, piles map[int64]*pile, chunks []storage.Chunk) error {
 	slices.SortStableFunc(chunks, func(a, b storage.Chunk) int {
 		return cmp.Or(cmp.Compare(a.Series, b.Series), cmp.Compare(a.Start, b.Start), cmp.Compare(a.Gen, b.Gen))
 	})
-	if len(chunks) < manyChunks {
-		return addChunks(piles, chunks)
+	if work := pace.Of(ctx); len(chunks) < manyChunks || work.Long() {
+		return addChunks(ctx, work, piles, chunks)
 	}
 	var wg sync.WaitGroup
 	var errs [decoders]error
 	for i := range decoders {
 		first, last := seriesFrom(chunks, i*len(chunks)/decoders), seriesFrom(chunks, (i+1)*len(chunks)/decoders)
-		wg.Go(func() { errs[i] = addChunks(piles, chunks[first:last]) })
+		wg.Go(func() { errs[i] = addChunks(ctx, nil, piles, chunks[first:last]) })
 	}
 	wg.Wait()
 	return errors.Join(errs[:]...)
@@ -76,7 +78,7 @@ func seriesFrom(chunks []storage.Chunk, i int) int {
 }
 
 // addChunks decodes the chunks of each series into room that is made once.
-func addChunks(piles map[int64]*pile, chunks []storage.Chunk) error {
+func addChunks(ctx context.Context, work *pace.Work, piles map[int64]*pile, chunks []storage.Chunk) error {
 	for len(chunks) > 0 {
 		n, points := 0, 0
 		for n < len(chunks) && chunks[n].Series == chunks[0].Series {
@@ -90,6 +92,7 @@ func addChunks(piles map[int64]*pile, chunks []storage.Chunk) error {
 			}
 		}
 		chunks = chunks[n:]
+		work.Step(ctx)
 	}
 	return nil
 }
@@ -123,12 +126,14 @@ func clip(points []block.Point, n int, span storage.Span) []block.Point {
 
 // addBlocks takes the wanted series out of blocks, which come by writer and
 // sequence. This daemon's blocks behind flushed are in the window.
-func (r *Reader) addBlocks(piles map[int64]*pile, blocks []storage.StoredBlock, flushed uint64) error {
+func (r *Reader) addBlocks(ctx context.Context, piles map[int64]*pile, blocks []storage.StoredBlock, flushed uint64) error {
 	wanted := map[int64][]int64{}
 	for id := range piles {
 		wanted[id/block.ShardSize] = append(wanted[id/block.ShardSize], id)
 	}
+	work := pace.Of(ctx)
 	for _, b := range blocks {
+		work.Step(ctx)
 		if b.Writer == r.writer && b.Seq > flushed {
 			continue
 		}

@@ -38,7 +38,7 @@ func TestManyChunks(t *testing.T) {
 			piles[id] = &pile{}
 		}
 		r := &Reader{}
-		if err := r.addChunks(piles, chunks); err != nil {
+		if err := r.addChunks(t.Context(), piles, chunks); err != nil {
 			t.Fatal(err)
 		}
 		for id, times := range want {
@@ -63,7 +63,7 @@ func TestManyChunksOfDamage(t *testing.T) {
 		for id := range want {
 			piles[id] = &pile{}
 		}
-		if err := (&Reader{}).addChunks(piles, chunks); !errors.Is(err, block.ErrMalformed) {
+		if err := (&Reader{}).addChunks(t.Context(), piles, chunks); !errors.Is(err, block.ErrMalformed) {
 			t.Errorf("chunk %d is damaged: %v", at, err)
 		}
 	}

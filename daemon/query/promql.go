@@ -11,9 +11,11 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	promstorage "github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/annotations"
 
+	"example.com/nexusctl/daemon/pace"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage"
@@ -118,6 +120,7 @@ func (q *querier) read(ctx context.Context, ms []*labels.Matcher, hints *promsto
 	var out []promstorage.Series
 	var claims claims
 	exact := precision{quantiles: q.quantiles}
+	work := pace.Of(ctx)
 	for _, t := range targets {
 		list, lsets, err := q.find(ctx, t, ms)
 		if err != nil {
@@ -129,15 +132,35 @@ func (q *querier) read(ctx context.Context, ms []*labels.Matcher, hints *promsto
 			return nil, nil, err
 		}
 		for i := range list {
+			work.Step(ctx)
 			samples := q.samples(t, &list[i])
 			if len(samples) > 0 && claims.take(lsets[i], t) {
 				exact.look(samples)
-				out = append(out, promstorage.NewListSeries(lsets[i], samples))
+				out = append(out, paced(ctx, work, promstorage.NewListSeries(lsets[i], samples)))
 			}
 		}
 		exact.tell(&claims.warnings, t.shown)
 	}
 	return out, claims.warnings, nil
+}
+
+// pacedSeries lets the engine pause before it evaluates a series.
+type pacedSeries struct {
+	promstorage.Series
+	ctx  context.Context
+	work *pace.Work
+}
+
+func paced(ctx context.Context, work *pace.Work, s promstorage.Series) promstorage.Series {
+	if work == nil {
+		return s
+	}
+	return &pacedSeries{s, ctx, work}
+}
+
+func (s *pacedSeries) Iterator(it chunkenc.Iterator) chunkenc.Iterator {
+	s.work.Step(s.ctx)
+	return s.Series.Iterator(it)
 }
 
 // find returns the target's series whose labels match, without points: what a
@@ -147,7 +170,9 @@ func (q *querier) find(ctx context.Context, t target, ms []*labels.Matcher) (lis
 	if err != nil {
 		return nil, nil, err
 	}
+	work := pace.Of(ctx)
 	for i := range found {
+		work.Step(ctx)
 		if lset := t.labels(found[i].Key); matchAll(ms, lset) {
 			list, lsets = append(list, found[i]), append(lsets, lset)
 		}

@@ -22,6 +22,7 @@ import (
 	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/daemon/live"
+	"example.com/nexusctl/daemon/pace"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage"
@@ -69,6 +70,7 @@ type Reader struct {
 	names   names
 	founds  founds
 	tails   *tails
+	atOnce  int    // see manySeries
 	process uint64 // tells this process's catalog from that of another
 }
 
@@ -77,7 +79,7 @@ func NewReader(w Window, s Store, c *admit.Catalog, h *Head, writer string, o Op
 	if o.Live == nil {
 		o.Live = noLive{}
 	}
-	r := &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o, tails: newTails(tailBudget), process: rand.Uint64() | 1}
+	r := &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o, tails: newTails(tailBudget), atOnce: manySeries, process: rand.Uint64() | 1}
 	r.SetIdle(o.Idle)
 	return r
 }
@@ -139,7 +141,9 @@ func (r *Reader) find(ctx context.Context, ms []series.Matcher) ([]Series, error
 	}
 	found := make([]Series, 0, len(stored))
 	known := make(map[*admit.Series]struct{}, len(fresh))
+	work := pace.Of(ctx)
 	for _, s := range stored {
+		work.Step(ctx)
 		one := r.withLocal(s)
 		if one.local != nil {
 			known[one.local] = struct{}{}
@@ -216,8 +220,10 @@ func (r *Reader) Steps(ctx context.Context, ms []series.Matcher, s Steps) ([]Ser
 	if err := r.fill(ctx, list, x); err != nil {
 		return nil, err
 	}
+	work := pace.Of(ctx)
 	for i := range list {
 		list[i].Points = list[i].seconds(r.opts.Resolution)
+		work.Step(ctx)
 	}
 	return list, nil
 }

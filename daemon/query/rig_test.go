@@ -73,6 +73,7 @@ func newRig(t testing.TB, o Options) *rig {
 	}
 	o.Resolution, o.Idle, o.Now = 10_000, 300_000, func() time.Time { return time.UnixMilli(r.now) }
 	r.reader = NewReader(r, r.store, r.catalog, r.head, own, o)
+	r.reader.atOnce = 2 // most questions of tests are about few series: they too are read in parts
 	r.engine = NewEngine(r.reader, DefaultLimits(), slog.New(slog.DiscardHandler))
 	return r
 }

@@ -56,6 +56,16 @@ func tailOf(p *pile, t tail, from int64) *tail {
 func (t *tail) begin(from int64) {
 	from = max(from, t.from) // and again where something older came late
 	t.from = from
+	first := t.newestBefore(from)
+	t.chunks = gather(t.chunks, first, &t.base)
+	for w, points := range t.writers {
+		t.writers[w] = gather(points, first, &t.base)
+	}
+}
+
+// newestBefore returns the time of the newest bucket before a time, the least there is
+// where there is none.
+func (t *tail) newestBefore(from int64) int64 {
 	first := int64(math.MinInt64)
 	newest := func(points []block.Point) {
 		if i, _ := slices.BinarySearchFunc(points, from, byTime); i > 0 {
@@ -66,18 +76,17 @@ func (t *tail) begin(from int64) {
 	for _, points := range t.writers {
 		newest(points)
 	}
-	cut := func(points []block.Point) []block.Point {
-		i, _ := slices.BinarySearchFunc(points, first, byTime)
-		for _, p := range points[:i] {
-			t.base.Sum += p.Sum
-			t.base.Neg += p.Neg
-		}
-		return points[i:]
+	return first
+}
+
+// gather puts the points before a time into a base, and returns the others.
+func gather(points []block.Point, before int64, base *storage.Base) []block.Point {
+	i, _ := slices.BinarySearchFunc(points, before, byTime)
+	for k := range points[:i] {
+		base.Sum += points[k].Sum
+		base.Neg += points[k].Neg
 	}
-	t.chunks = cut(t.chunks)
-	for w, points := range t.writers {
-		t.writers[w] = cut(points)
-	}
+	return points[i:]
 }
 
 // own copies the points out of the arrays that they were decoded into, and the
@@ -118,14 +127,23 @@ func (t *tail) next(writer string, points []block.Point, flushed uint64, now int
 	return &n
 }
 
-// pile returns the points as a read gathers them: a copy, for a pile is sorted, and
-// what a read returns is the caller's. The sketches are shared.
-func (t *tail) pile() *pile {
-	p := &pile{chunks: slices.Clone(t.chunks), writers: make(map[string][]block.Point, len(t.writers)+1)}
-	for w, points := range t.writers {
-		p.writers[w] = slices.Clone(points)
+// points returns what the tail holds from the newest bucket before a time on, with what
+// this daemon has not stored yet, as one point a bucket, and what a counter had gathered
+// before them. They are copies, for what a read returns is the caller's; the sketches are
+// shared.
+func (t *tail) points(need int64, writer string, fresh []block.Point) ([]block.Point, storage.Base) {
+	base, first := t.base, t.newestBefore(need)
+	if own := t.writers[writer]; len(t.chunks) == 0 && len(t.writers) <= 1 && (own != nil || len(t.writers) == 0) {
+		own = gather(own, first, &base)
+		out := make([]block.Point, 0, len(own)+len(fresh))
+		return reduce(append(append(out, own...), fresh...), block.Merge), base
 	}
-	return p
+	p := &pile{chunks: slices.Clone(gather(t.chunks, first, &base)), writers: make(map[string][]block.Point, len(t.writers)+1)}
+	for w, points := range t.writers {
+		p.writers[w] = slices.Clone(gather(points, first, &base))
+	}
+	p.writers[writer] = append(p.writers[writer], fresh...)
+	return p.reduce(), base
 }
 
 func (t *tail) bytes() (n int64) {
