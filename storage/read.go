@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"maps"
@@ -85,6 +86,10 @@ func (s *Store) Read(ctx context.Context, r ReadRequest) (sel Selection, err err
 	err = s.db.Look(ctx, func(at dialect.Snapshot) error {
 		sel = Selection{Bases: map[int64]Base{}}
 		return s.selectPoints(ctx, at, r, &sel)
+	})
+	// Sorted by the database, their bytes would be copied through its sorter.
+	slices.SortStableFunc(sel.Blocks, func(a, b StoredBlock) int {
+		return cmp.Or(cmp.Compare(a.Writer, b.Writer), cmp.Compare(a.Seq, b.Seq))
 	})
 	return sel, s.wrap("read points", err)
 }
@@ -186,7 +191,7 @@ func (k *reading) survey(ctx context.Context, at dialect.Snapshot) error {
 	for {
 		found := floors{}
 		k.plan(*planned)
-		queries := []dialect.Query{floorsQuery(found, ""), k.blocksQuery(false), k.basesQuery()}
+		queries := []dialect.Query{floorsQuery(found, ""), k.blocksQuery(k.request.Held == nil), k.basesQuery()}
 		for _, p := range k.parts {
 			queries = append(queries, k.generationsQuery(shardsOf(p.ids), p.span, heldBy[p.span.Width], p.want))
 			if p.span.Width == minuteMillis {
@@ -331,7 +336,7 @@ func (k *reading) blocksQuery(bytes bool) dialect.Query {
 		columns += ", data"
 	}
 	return dialect.Query{
-		SQL:  "SELECT " + columns + " FROM flush_block WHERE shard " + k.db.InInts(1) + " ORDER BY writer, seq",
+		SQL:  "SELECT " + columns + " FROM flush_block WHERE shard " + k.db.InInts(1),
 		Args: []any{k.db.IntsArg(shardsOf(all))},
 		Take: func(row dialect.Row) error {
 			var b StoredBlock

@@ -37,21 +37,22 @@ type Result struct {
 type Options struct {
 	Mix     Mix
 	Series  int
-	Hours   int            // of points, compacted and rolled up
-	Flushes int            // that are timed one by one; 0: only the hours
-	Beside  bool           // time reads beside the flushes
-	Compact bool           // time the flushes while an hour of as many series is compacted
-	Open    bool           // flushes are of the hour that goes on now, as a daemon finds them that starts
-	AtOnce  bool           // store each hour in one flush: for reads of much, not for what it costs
-	Retain  bool           // give up the first day at the end
-	Step    int64          // between two points of a series, milliseconds
-	CPU     func() float64 // seconds of processor time that this process has used
-	Server  func() float64 // the same of a database server; nil: there is none
+	Hours   int                         // of points, compacted and rolled up
+	Flushes int                         // that are timed one by one; 0: only the hours
+	Beside  bool                        // time reads beside the flushes
+	Compact bool                        // time the flushes while an hour of as many series is compacted
+	Open    bool                        // flushes are of the hour that goes on now, as a daemon finds them that starts
+	AtOnce  bool                        // store each hour in one flush: for reads of much, not for what it costs
+	Retain  bool                        // give up the first day at the end
+	Step    int64                       // between two points of a series, milliseconds
+	CPU     func() float64              // seconds of processor time that this process has used
+	Server  func() float64              // the same of a database server; nil: there is none
+	Memory  func(*storage.Store) Memory // a daemon's reads beside flushes; nil: they are not measured
 	Tell    func(format string, args ...any)
 }
 
-// writer names the log of what is written.
-const writer = "measure"
+// Writer names the log of what is written.
+const Writer = "measure"
 
 // run is one measurement on one store.
 type run struct {
@@ -104,7 +105,7 @@ func (r *run) flush(ctx context.Context) (time.Duration, error) { return r.commi
 
 // draft encodes the next bucket.
 func (r *run) draft() storage.Flush {
-	f := storage.Flush{Writer: writer, From: r.seq, To: r.seq + 1, Seq: r.seq + 1, Hour: r.now / hour}
+	f := storage.Flush{Writer: Writer, From: r.seq, To: r.seq + 1, Seq: r.seq + 1, Hour: r.now / hour}
 	at := r.now
 	defer r.spend(storing)()
 	points := r.make()
