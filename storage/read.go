@@ -171,6 +171,7 @@ type reading struct {
 // part is one span of the plain series, or of the sketches: the ten-second chunks
 // that are wanted, and the days by the minute.
 type part struct {
+	plain      bool
 	ids        []int64
 	span       Span
 	fine       []tier
@@ -214,18 +215,18 @@ func (k *reading) plan(f floors) {
 	r, sel := k.request, k.sel
 	k.parts, sel.Blocks, sel.Chunks, sel.Rollups = nil, nil, nil, nil
 	clear(sel.Bases)
-	add := func(ids []int64, spans []Span, fine []tier) {
+	add := func(plain bool, ids []int64, spans []Span, fine []tier) {
 		for _, span := range spans {
-			k.parts = append(k.parts, part{ids, span, fine, generations{}, generations{}})
+			k.parts = append(k.parts, part{plain, ids, span, fine, generations{}, generations{}})
 		}
 	}
 	if len(r.IDs) > 0 {
 		sel.Spans = plan(r.From, r.To, r.Step, tierPoints, f)
-		add(r.IDs, sel.Spans, []tier{tierPoints})
+		add(true, r.IDs, sel.Spans, []tier{tierPoints})
 	}
 	if len(r.Sketches) > 0 {
 		sel.SketchSpans = plan(r.From, r.To, r.Step, tierSketches, f)
-		add(r.Sketches, sel.SketchSpans, sketchTiers)
+		add(false, r.Sketches, sel.SketchSpans, sketchTiers)
 	}
 }
 
@@ -252,8 +253,10 @@ func (k *reading) fetch(ctx context.Context, at dialect.Snapshot, p *part) (quer
 		err = add(tierMinutes, p.days)
 	case hourMillis:
 		var q dialect.Query
-		q, err = k.rollupQuery(ctx, at, tierHours, p.ids, p.span, func(p block.Point) { k.sel.Rollups = append(k.sel.Rollups, p) })
-		queries = append(queries, q)
+		q, err = k.rollupQuery(ctx, at, p, func(p block.Point) { k.sel.Rollups = append(k.sel.Rollups, p) })
+		if q.SQL != "" {
+			queries = append(queries, q)
+		}
 	}
 	return queries, err
 }

@@ -131,7 +131,7 @@ func measureStorage(ctx context.Context, c *cli.Context, run func(context.Contex
 	if err := errors.Join(err, m.Close()); err != nil {
 		return nil, err
 	}
-	s, err := storage.Open(ctx, storage.Options{URL: url, DataDir: dir, Timeout: 10 * time.Minute})
+	s, err := storage.Open(ctx, storage.Options{URL: url, DataDir: dir, Timeout: 10 * time.Minute, KeepEmpty: measure.KeepEmpty})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"example.com/nexusctl/storage"
 	"example.com/nexusctl/storage/block"
+	"example.com/nexusctl/storage/dialect"
 )
 
 const (
@@ -205,8 +206,31 @@ func (r *run) hour(ctx context.Context) error {
 	return err
 }
 
+// KeepEmpty is how long a store that is measured should keep partitions that
+// compaction has emptied: nobody reads meanwhile.
+const KeepEmpty = 100 * time.Millisecond
+
+// settle waits until the partitions of blocks that compaction has emptied can go, and
+// has them dropped. Hours are stored here in seconds: each would have left one, which
+// every plan opens.
+func (r *run) settle(ctx context.Context) error {
+	if r.store.Backend() != dialect.Postgres {
+		return nil
+	}
+	select {
+	case <-time.After(2 * KeepEmpty):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	_, err := r.store.Compact(ctx, r.now/hour)
+	return err
+}
+
 // allReads times every kind of read that what was stored allows.
 func (r *run) allReads(ctx context.Context, first int64) ([]Result, error) {
+	if err := r.settle(ctx); err != nil {
+		return nil, err
+	}
 	reads, err := r.reads(ctx, first)
 	if err != nil || r.now-first < day || r.Mix.Timers > 0 {
 		return reads, err
