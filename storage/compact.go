@@ -51,7 +51,7 @@ func (s *Store) Compact(ctx context.Context, before int64) (stats CompactStats, 
 		stats.Rollups += done.Rollups
 	}
 	// Those that were emptied now go once no reader can know of their rows.
-	if _, err := s.db.Partitions.DropEmpty(ctx, s.db.Write, "flush_block", before, 2*s.timeout); err != nil {
+	if _, err := s.db.Partitions.DropEmpty(ctx, s.db.Write, "flush_block", before, s.keep); err != nil {
 		return stats, s.wrap("drop empty partitions", err)
 	}
 	late, err := s.rollHours(ctx)

@@ -83,6 +83,9 @@ func (s *Store) rollDay(ctx context.Context, tx *sql.Tx, shard, day int64) ([]Ch
 		if err := s.replaceDay(ctx, tx, shard, start, chunks); err != nil {
 			return nil, err
 		}
+		if err := s.keepDay(ctx, tx, shard, start); err != nil {
+			return nil, err
+		}
 	}
 	_, err = tx.ExecContext(ctx, s.db.Bind("UPDATE compaction SET minuted = gens WHERE shard = $1 AND hour >= $2 AND hour < $3"), shard, day*24, day*24+24)
 	return chunks, err

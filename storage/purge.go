@@ -120,7 +120,9 @@ func (s *Store) purge(ctx context.Context, runs []idRun) (rows int64, err error)
 			tables = append(tables, t.name)
 			continue
 		case t.kind == "":
-			n, err = s.purgeTimes(ctx, t, runs)
+			if n, err = s.purgeTimes(ctx, t, runs); err == nil && t == tierHours {
+				_, err = s.purgeTimes(ctx, hourDays, runs) // the same, a second time
+			}
 		default:
 			n, err = s.purgeFiles(ctx, t, runs)
 		}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"maps"
@@ -86,6 +87,10 @@ func (s *Store) Read(ctx context.Context, r ReadRequest) (sel Selection, err err
 		sel = Selection{Bases: map[int64]Base{}}
 		return s.selectPoints(ctx, at, r, &sel)
 	})
+	// Sorted by the database, their bytes would be copied through its sorter.
+	slices.SortStableFunc(sel.Blocks, func(a, b StoredBlock) int {
+		return cmp.Or(cmp.Compare(a.Writer, b.Writer), cmp.Compare(a.Seq, b.Seq))
+	})
 	return sel, s.wrap("read points", err)
 }
 
@@ -166,6 +171,7 @@ type reading struct {
 // part is one span of the plain series, or of the sketches: the ten-second chunks
 // that are wanted, and the days by the minute.
 type part struct {
+	plain      bool
 	ids        []int64
 	span       Span
 	fine       []tier
@@ -186,7 +192,7 @@ func (k *reading) survey(ctx context.Context, at dialect.Snapshot) error {
 	for {
 		found := floors{}
 		k.plan(*planned)
-		queries := []dialect.Query{floorsQuery(found, ""), k.blocksQuery(false), k.basesQuery()}
+		queries := []dialect.Query{floorsQuery(found, ""), k.blocksQuery(k.request.Held == nil), k.basesQuery()}
 		for _, p := range k.parts {
 			queries = append(queries, k.generationsQuery(shardsOf(p.ids), p.span, heldBy[p.span.Width], p.want))
 			if p.span.Width == minuteMillis {
@@ -209,18 +215,18 @@ func (k *reading) plan(f floors) {
 	r, sel := k.request, k.sel
 	k.parts, sel.Blocks, sel.Chunks, sel.Rollups = nil, nil, nil, nil
 	clear(sel.Bases)
-	add := func(ids []int64, spans []Span, fine []tier) {
+	add := func(plain bool, ids []int64, spans []Span, fine []tier) {
 		for _, span := range spans {
-			k.parts = append(k.parts, part{ids, span, fine, generations{}, generations{}})
+			k.parts = append(k.parts, part{plain, ids, span, fine, generations{}, generations{}})
 		}
 	}
 	if len(r.IDs) > 0 {
 		sel.Spans = plan(r.From, r.To, r.Step, tierPoints, f)
-		add(r.IDs, sel.Spans, []tier{tierPoints})
+		add(true, r.IDs, sel.Spans, []tier{tierPoints})
 	}
 	if len(r.Sketches) > 0 {
 		sel.SketchSpans = plan(r.From, r.To, r.Step, tierSketches, f)
-		add(r.Sketches, sel.SketchSpans, sketchTiers)
+		add(false, r.Sketches, sel.SketchSpans, sketchTiers)
 	}
 }
 
@@ -247,8 +253,10 @@ func (k *reading) fetch(ctx context.Context, at dialect.Snapshot, p *part) (quer
 		err = add(tierMinutes, p.days)
 	case hourMillis:
 		var q dialect.Query
-		q, err = k.rollupQuery(ctx, at, tierHours, p.ids, p.span, func(p block.Point) { k.sel.Rollups = append(k.sel.Rollups, p) })
-		queries = append(queries, q)
+		q, err = k.rollupQuery(ctx, at, p, func(p block.Point) { k.sel.Rollups = append(k.sel.Rollups, p) })
+		if q.SQL != "" {
+			queries = append(queries, q)
+		}
 	}
 	return queries, err
 }
@@ -331,7 +339,7 @@ func (k *reading) blocksQuery(bytes bool) dialect.Query {
 		columns += ", data"
 	}
 	return dialect.Query{
-		SQL:  "SELECT " + columns + " FROM flush_block WHERE shard " + k.db.InInts(1) + " ORDER BY writer, seq",
+		SQL:  "SELECT " + columns + " FROM flush_block WHERE shard " + k.db.InInts(1),
 		Args: []any{k.db.IntsArg(shardsOf(all))},
 		Take: func(row dialect.Row) error {
 			var b StoredBlock

@@ -149,6 +149,9 @@ func (s *Store) drop(ctx context.Context, t tier, floor int64, stats *RetainStat
 	if t.kind == "" {
 		n, err := s.deleteRows(ctx, t, floor)
 		stats.Deleted += n
+		if err == nil && t == tierHours {
+			err = s.deleteDays(ctx, floor)
+		}
 		return err
 	}
 	n, err := s.dropFiles(ctx, t, floor)
@@ -255,6 +258,18 @@ func (s *Store) deleteRows(ctx context.Context, t tier, floor int64) (deleted in
 			return deleted, err
 		}
 	}
+}
+
+// deleteDays deletes what SQLite holds by the day below the floor.
+func (s *Store) deleteDays(ctx context.Context, floor int64) error {
+	err := s.write(ctx, "delete days", func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM rollup_1h_whole WHERE ts < ?", floor)
+		return err
+	})
+	if err == nil {
+		_, err = s.deleteRows(ctx, hourDays, floor)
+	}
+	return err
 }
 
 // foldBases makes the days of counters that nobody can ask for one day: their

@@ -250,11 +250,7 @@ func (s *Store) addToRollups(ctx context.Context, tx *sql.Tx, rows []block.Point
 	}
 	old := map[int64]block.Point{}
 	at := dialect.InTx(s.db.Dialect, tx)
-	q, err := s.rollupQuery(ctx, at, tierHours, ids, Span{From: start, To: start}, func(p block.Point) { old[p.Series] = p })
-	if err != nil {
-		return nil, err
-	}
-	err = at.Ask(ctx, false, q)
+	err := at.Ask(ctx, false, s.hoursQuery(ids, []int64{start}, Span{From: start, To: start}, func(p block.Point) { old[p.Series] = p }))
 	for i, p := range rows {
 		if o, ok := old[p.Series]; ok {
 			rows[i] = block.Fold([]block.Point{o, p}, hourMillis)[0]
@@ -320,6 +316,11 @@ func (s *Store) putRollups(ctx context.Context, tx *sql.Tx, t tier, points []blo
 	if len(points) == 0 {
 		return nil
 	}
+	if t == tierHours {
+		if err := s.breakDays(ctx, tx, points); err != nil {
+			return err
+		}
+	}
 	var r rollupRows
 	for _, p := range points {
 		if err := s.db.Partitions.Ensure(ctx, s.db.Write, t.name, p.Time/t.span, t.span); err != nil {
@@ -363,26 +364,45 @@ func takeRollup(row dialect.Row, take func(block.Point)) error {
 	return nil
 }
 
-// rollupQuery asks for the rows of series whose buckets begin in the span:
-// Postgres for a range, and SQLite, whose rows stand by time, for each row by its
-// key.
-func (s *Store) rollupQuery(ctx context.Context, at dialect.Snapshot, t tier, ids []int64, span Span, take func(block.Point)) (q dialect.Query, err error) {
-	q.Take = func(row dialect.Row) error { return takeRollup(row, take) }
+// rollupQuery asks for the rows by the hour of series whose buckets begin in the span.
+// On SQLite it reads those at once that are held by the day, as plain values are.
+func (s *Store) rollupQuery(ctx context.Context, at dialect.Snapshot, p *part, take func(block.Point)) (q dialect.Query, err error) {
+	ids, span := p.ids, p.span
 	if s.files == nil {
-		q.SQL = "SELECT " + rollupColumns + " FROM " + t.name + " WHERE series_id " + s.db.InInts(1) + " AND ts >= $2 AND ts <= $3"
-		q.Args = []any{s.db.IntsArg(ids), span.From, span.To}
-		return q, nil
+		return s.hoursQuery(ids, nil, span, take), nil
 	}
+	span.From = block.Floor(span.From+hourMillis-1, hourMillis)
 	var first, last sql.NullInt64 // whoever asks for two thousand years gets what there is
 	err = at.Ask(ctx, false, dialect.Query{
-		SQL:  "SELECT (SELECT MIN(ts) FROM " + t.name + "), (SELECT MAX(ts) FROM " + t.name + ")",
+		SQL:  "SELECT (SELECT MIN(ts) FROM rollup_1h), (SELECT MAX(ts) FROM rollup_1h)",
 		Take: func(row dialect.Row) error { return row.Scan(&first, &last) },
 	})
-	var starts []int64
-	for ts := max(block.Floor(span.From+t.width-1, t.width), first.Int64); ts <= min(span.To, last.Int64); ts += t.width {
-		starts = append(starts, ts)
+	if err != nil || !first.Valid {
+		return dialect.Query{}, err
 	}
-	q.SQL = "SELECT " + rollupColumns + " FROM json_each($1) AS t CROSS JOIN json_each($2) AS i CROSS JOIN " + t.name + " WHERE ts = t.value AND series_id = i.value"
+	var days map[int64]int
+	if p.plain {
+		days, err = s.readDays(ctx, at, ids, Span{From: max(span.From, first.Int64), To: min(span.To, last.Int64+hourMillis-1)}, take)
+	}
+	var starts []int64
+	for ts := max(span.From, first.Int64); ts <= min(span.To, last.Int64); ts += hourMillis {
+		if _, whole := days[block.Floor(ts, dayMillis)]; !whole {
+			starts = append(starts, ts)
+		}
+	}
+	return s.hoursQuery(ids, starts, span, take), err
+}
+
+// hoursQuery asks Postgres for the rows of a span, and SQLite, whose rows stand by
+// time, for those of each start by its key.
+func (s *Store) hoursQuery(ids, starts []int64, span Span, take func(block.Point)) dialect.Query {
+	q := dialect.Query{Take: func(row dialect.Row) error { return takeRollup(row, take) }}
+	if s.files == nil {
+		q.SQL = "SELECT " + rollupColumns + " FROM rollup_1h WHERE series_id " + s.db.InInts(1) + " AND ts >= $2 AND ts <= $3"
+		q.Args = []any{s.db.IntsArg(ids), span.From, span.To}
+		return q
+	}
+	q.SQL = "SELECT " + rollupColumns + " FROM json_each($1) AS t CROSS JOIN json_each($2) AS i CROSS JOIN rollup_1h WHERE ts = t.value AND series_id = i.value"
 	q.Args = []any{s.db.IntsArg(starts), s.db.IntsArg(ids)}
-	return q, err
+	return q
 }

@@ -41,7 +41,10 @@ type Options struct {
 	Password string // secret; of Postgres, instead of the URL's
 	MaxConns int
 	Timeout  time.Duration // of a statement
-	Logger   *slog.Logger
+	// KeepEmpty is how long Postgres keeps a partition that compaction has emptied, at
+	// least as long as any reader's transaction; 0: twice the Timeout.
+	KeepEmpty time.Duration
+	Logger    *slog.Logger
 }
 
 // Store is an open store, safe for concurrent use.
@@ -49,7 +52,8 @@ type Store struct {
 	db      *dialect.Database
 	id      string
 	timeout time.Duration
-	files   *chunkFiles // SQLite's files of chunks; nil on Postgres
+	keep    time.Duration // of emptied partitions
+	files   *chunkFiles   // SQLite's files of chunks; nil on Postgres
 	seat    dialect.Config
 
 	// work keeps the periodic jobs of this process from one another. Those of
@@ -76,13 +80,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
+	if o.KeepEmpty == 0 {
+		o.KeepEmpty = 2 * o.Timeout
+	}
 	db, err := dialect.Open(ctx, dialect.Config{
 		URL: o.URL, DataDir: o.DataDir, Password: o.Password, MaxConns: o.MaxConns, Timeout: o.Timeout, Logger: o.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{db: db, timeout: o.Timeout, index: newSeriesIndex(o.Logger), seat: dialect.Config{URL: o.URL, DataDir: o.DataDir, Password: o.Password, MaxConns: 1, Logger: o.Logger}}
+	s := &Store{db: db, timeout: o.Timeout, keep: o.KeepEmpty, index: newSeriesIndex(o.Logger), seat: dialect.Config{URL: o.URL, DataDir: o.DataDir, Password: o.Password, MaxConns: 1, Logger: o.Logger}}
 	if db.Name == dialect.SQLite {
 		s.files = newChunkFiles(db.Path)
 	}

@@ -15,6 +15,7 @@ import (
 	"example.com/nexusctl/loadgen"
 	"example.com/nexusctl/loadgen/bench"
 	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/dialect"
 	"example.com/nexusctl/storage/measure"
 	"example.com/nexusctl/storage/migrate"
 )
@@ -91,6 +92,9 @@ func benchStorage(c *cli.Context) error {
 		Compact: c.Bool("compact"), Open: c.Bool("open"), AtOnce: c.Bool("at-once"), Retain: c.Bool("retain"), Step: c.Duration("step").Milliseconds(),
 		CPU:    func() float64 { return loadgen.CPUTime().Seconds() },
 		Server: serverTime(pid),
+		Memory: func(s *storage.Store) measure.Memory {
+			return bench.NewMemory(s, measure.Writer, s.Backend() == dialect.SQLite)
+		},
 		Tell: func(format string, args ...any) {
 			if isTerminal(c.App.ErrWriter) {
 				_, _ = fmt.Fprintf(c.App.ErrWriter, format+"\n", args...)
@@ -127,7 +131,7 @@ func measureStorage(ctx context.Context, c *cli.Context, run func(context.Contex
 	if err := errors.Join(err, m.Close()); err != nil {
 		return nil, err
 	}
-	s, err := storage.Open(ctx, storage.Options{URL: url, DataDir: dir, Timeout: 10 * time.Minute})
+	s, err := storage.Open(ctx, storage.Options{URL: url, DataDir: dir, Timeout: 10 * time.Minute, KeepEmpty: measure.KeepEmpty})
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func FindSeries(b []byte, id int64, dst []Point) ([]Point, error) {
 // find appends the points of one series, of n.
 func (s *section) find(n int, id int64, dst []Point) ([]Point, error) {
 	ids, times, ns := s.open()
-	places, ok := placesOf(&ids, n, id-s.first)
+	places, ok := placesOf(&ids, n, id-s.first, s.places[:0])
 	if !ok {
 		return dst, s.malformed()
 	}
@@ -37,9 +37,9 @@ func (s *section) find(n int, id int64, dst []Point) ([]Point, error) {
 	return dst, nil
 }
 
-// placesOf returns which of n points are of the series, given as its distance from
+// placesOf appends which of n points are of the series, given as its distance from
 // the shard's first.
-func placesOf(ids *column, n int, series int64) (places []int, ok bool) {
+func placesOf(ids *column, n int, series int64, places []int) (_ []int, ok bool) {
 	at, b := int64(0), ids.c.b
 	if ids.constant {
 		step := ids.int()
@@ -50,23 +50,36 @@ func placesOf(ids *column, n int, series int64) (places []int, ok bool) {
 		}
 		return places, !ids.c.bad
 	}
-	for i := range n {
-		if len(b) > 0 && b[0] < 0x80 {
-			at += unzigzag(uint64(b[0]))
-			b = b[1:]
-		} else {
-			v, size := binary.Uvarint(b)
-			if size <= 0 {
-				return nil, false
+	for i := 0; i < n; i++ {
+		if n-i >= 8 && len(b) >= 8 {
+			if sum, ok := eightSteps(b); ok && (at > series || at+sum < series) {
+				at, b, i = at+sum, b[8:], i+7
+				continue
 			}
-			at += unzigzag(v)
-			b = b[size:]
 		}
+		v, size := binary.Uvarint(b)
+		if size <= 0 {
+			return nil, false
+		}
+		at += unzigzag(v)
+		b = b[size:]
 		if at == series {
 			places = append(places, i)
 		}
 	}
 	return places, len(b) == 0
+}
+
+// eightSteps adds up eight steps from one series to the next, where each is one byte
+// and none goes back.
+func eightSteps(b []byte) (sum int64, ok bool) {
+	word := binary.LittleEndian.Uint64(b)
+	if word&(highBits|lowBits) != 0 {
+		return 0, false
+	}
+	steps := word >> 1 // of zigzag; the low bits are 0
+	pairs := steps&evenBytes + steps>>8&evenBytes
+	return int64(pairs * lowWords >> 48), true
 }
 
 // skip steps over what the kind has of n points.
@@ -101,19 +114,34 @@ func (s *section) skipFloats(n int, columns ...int) {
 func (s *section) skipGauges(n int) {
 	s.cols[0].skipFloats(n)
 	s.cols[1].skipInts(n)
-	several := 0
-	if flags := &s.cols[2]; !flags.constant {
-		for range n {
-			if flags.int() != 0 {
-				several++
-			}
-		}
-	} else if n > 0 && flags.int() != 0 {
-		several = n
-	}
-	if len(s.cols) == 6 {
+	if several := s.cols[2].skipFlags(n); len(s.cols) == 6 {
 		s.skipFloats(several, 3, 4, 5)
 	}
+}
+
+// skipFlags steps over n flags, and returns how many are set. A flag is the integer 0
+// or 1, and so a byte that is 0 or 2.
+func (k *column) skipFlags(n int) (set int) {
+	if k.constant {
+		if n > 0 && k.int() != 0 {
+			return n
+		}
+		return 0
+	}
+	for n >= 8 && len(k.c.b) >= 8 {
+		word := binary.LittleEndian.Uint64(k.c.b)
+		if word&^(lowBits<<1) != 0 {
+			break
+		}
+		set += bits.OnesCount64(word)
+		n, k.c.b = n-8, k.c.b[8:]
+	}
+	for range n {
+		if k.int() != 0 {
+			set++
+		}
+	}
+	return set
 }
 
 func (s *section) skipBlobs(n, sizes int) {
@@ -139,6 +167,9 @@ func (s *section) malformed() error {
 const (
 	highBits = 0x8080808080808080
 	lowBits  = 0x0101010101010101
+
+	evenBytes = 0x00ff00ff00ff00ff
+	lowWords  = 0x0001000100010001
 )
 
 // skipInts steps over n integers: of eight bytes, those without the high bit end

@@ -151,13 +151,14 @@ func sections(b []byte, dst []Point, take func(s *section, n int, dst []Point) (
 		return dst, fmt.Errorf("%w: checksum", ErrMalformed)
 	}
 	left := info.Points
+	var s section // escapes: one for all
 	for len(c.b) > 0 && !c.bad {
 		kind := Kind(c.byte())
 		size := c.take(4)
 		if c.bad || kind == 0 || int(kind) >= numSections {
 			return dst, fmt.Errorf("%w: section", ErrMalformed)
 		}
-		s := section{kind: kind, first: info.Shard * ShardSize, base: info.Base, c: cursor{b: c.take(uint64(binary.LittleEndian.Uint32(size)))}}
+		s = section{kind: kind, first: info.Shard * ShardSize, base: info.Base, c: cursor{b: c.take(uint64(binary.LittleEndian.Uint32(size)))}}
 		n := int(s.c.uvarint())
 		if n < 0 || n > left {
 			return dst, fmt.Errorf("%w: section of %d points", ErrMalformed, n)

@@ -10,6 +10,7 @@ type section struct {
 	cols        []column // in room, series, time and N apart
 	room        [maxColumns]column
 	blobs       []byte // of the sketches, in order
+	places      [4]int // room for where a series stands: once, but for raw samples
 }
 
 // maxColumns is as many as a gauge has behind series, time and N.

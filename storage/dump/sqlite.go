@@ -128,7 +128,8 @@ func (s *sqliteSource) tables(ctx context.Context) (list []string, err error) {
 		err := rows.Scan(&name)
 		list = append(list, name)
 		return err
-	}, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN (?, ?) ORDER BY name", migrate.VersionTable, chunkFiles)
+	}, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT IN (?, ?, ?, ?) ORDER BY name",
+		migrate.VersionTable, chunkFiles, "rollup_1h_day", "rollup_1h_whole") // the last two are of what stands in rollup_1h, and of SQLite alone
 	return list, err
 }
 

@@ -2,9 +2,11 @@ package measure
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"example.com/nexusctl/storage"
@@ -15,37 +17,29 @@ import (
 // their statements prepared, once in a process.
 const warmUps = 10
 
-// beside times reads of the last hour while one flush follows the other, from the
-// store and with blocks that are held in memory, as a daemon holds them.
+// Memory is the read path of a daemon, which holds recent blocks in memory.
+type Memory interface {
+	// Stored takes a flush that the store has.
+	Stored(f storage.Flush)
+	// LastHour returns how many points a series has in the hour before now, Unix
+	// milliseconds.
+	LastHour(ctx context.Context, id, now int64) (points int, err error)
+}
+
+// beside times reads of the last hour while one flush follows the other.
 func (r *run) beside(ctx context.Context) ([]Result, error) {
-	head := &head{blocks: map[storage.BlockKey][]byte{}}
+	b := r.newBystander()
 	reads, stop := context.WithCancel(ctx)
 	defer stop()
-	type timed struct {
-		took [2][]float64 // from the store, from memory
-		err  error
-	}
-	done := make(chan timed, 1)
-	first := r.now
-	go func() {
-		var t timed
-		random := rand.New(rand.NewPCG(5, 6))
-		for i := 0; reads.Err() == nil; i++ {
-			req := storage.ReadRequest{IDs: []int64{r.set.ids[random.IntN(len(r.set.ids))]}, From: first, To: first + hour, BaseBefore: first / day * day}
-			if i%2 == 1 {
-				req.Held = head.held
+	for range warmUps {
+		for _, t := range b.tasks {
+			if err := t.do(ctx); err != nil {
+				return nil, err
 			}
-			began := time.Now()
-			if _, t.err = r.points(reads, req); t.err != nil {
-				break
-			}
-			if i >= warmUps {
-				t.took[i%2] = append(t.took[i%2], time.Since(began).Seconds()*1000)
-			}
-			time.Sleep(time.Millisecond)
 		}
-		done <- t
-	}()
+	}
+	done := make(chan error, 1)
+	go func() { done <- b.read(reads) }()
 	var flushes []float64
 	for range r.Flushes {
 		f := r.draft()
@@ -55,41 +49,128 @@ func (r *run) beside(ctx context.Context) ([]Result, error) {
 			<-done
 			return nil, err
 		}
-		head.add(f)
+		b.stored(f, r.now)
 		flushes = append(flushes, took.Seconds()*1000)
 	}
 	stop()
-	t := <-done
-	if t.err != nil && ctx.Err() == nil && reads.Err() == nil {
-		return nil, t.err
+	if err := <-done; err != nil && ctx.Err() == nil {
+		return nil, err
 	}
-	list := []Result{summary(fmt.Sprintf("flush of %d series beside reads", r.Series), flushes)}
-	for i, name := range []string{"from the store", "blocks held in memory"} {
-		if len(t.took[i]) > 0 {
-			list = append(list, summary("read one series, the last hour, beside flushes, "+name, t.took[i]))
+	return append([]Result{summary(fmt.Sprintf("flush of %d series beside reads", r.Series), flushes)}, b.results()...), nil
+}
+
+// rest is how long a bystander rests between two of its tasks.
+const rest = time.Millisecond
+
+// bystander does one thing after the other beside flushes, and times each. What takes
+// as long without any store tells how much of a tail is the machine's.
+type bystander struct {
+	run    *run
+	memory Memory // nil: none
+	random *rand.Rand
+	first  int64        // of the points, Unix milliseconds
+	now    atomic.Int64 // the end of what was flushed
+	tasks  []task
+	late   []float64 // by how much a rest was too long, milliseconds
+}
+
+type task struct {
+	name string
+	do   func(context.Context) error
+	took []float64 // milliseconds
+}
+
+// polled is how many series are asked for again and again, as dashboards ask.
+const polled = 50
+
+func (r *run) newBystander() *bystander {
+	b := &bystander{run: r, random: rand.New(rand.NewPCG(5, 6)), first: r.now}
+	b.now.Store(r.now)
+	pick := func(n int) int64 { return r.set.ids[b.random.IntN(n)] }
+	b.tasks = []task{{name: "read one series, the last hour, beside flushes, from the store", do: func(ctx context.Context) error { return b.fromStore(ctx, pick(len(r.set.ids))) }}}
+	if r.Memory != nil {
+		b.memory = r.Memory(r.store)
+		for _, m := range []struct {
+			name  string
+			among int
+		}{{"any series", len(r.set.ids)}, {fmt.Sprintf("one of %d that are polled", polled), min(polled, len(r.set.ids))}} {
+			b.tasks = append(b.tasks, task{name: "the same as a daemon reads, blocks held in memory, " + m.name, do: func(ctx context.Context) error {
+				_, err := b.memory.LastHour(ctx, pick(m.among), b.now.Load())
+				return err
+			}})
 		}
 	}
-	return list, nil
+	b.tasks = append(b.tasks, task{name: "floor: arithmetic of half a millisecond beside flushes", do: reckoning()})
+	return b
 }
 
-// head holds the blocks that were flushed.
-type head struct {
-	mu     sync.Mutex
-	blocks map[storage.BlockKey][]byte
+func (b *bystander) stored(f storage.Flush, now int64) {
+	if b.memory != nil {
+		b.memory.Stored(f)
+	}
+	b.now.Store(now)
 }
 
-func (h *head) add(f storage.Flush) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for _, b := range f.Blocks {
-		h.blocks[storage.BlockKey{Hour: f.Hour, Writer: f.Writer, Seq: f.Seq, Shard: b.Shard}] = b.Data
+func (b *bystander) read(ctx context.Context) error {
+	for i := 0; ; i++ {
+		t := &b.tasks[i%len(b.tasks)]
+		began := time.Now()
+		err := t.do(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		ended := time.Now()
+		time.Sleep(rest)
+		t.took = append(t.took, ended.Sub(began).Seconds()*1000)
+		b.late = append(b.late, (time.Since(ended)-rest).Seconds()*1000)
 	}
 }
 
-func (h *head) held(k storage.BlockKey) []byte {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.blocks[k]
+func (b *bystander) fromStore(ctx context.Context, id int64) error {
+	_, err := b.run.points(ctx, storage.ReadRequest{IDs: []int64{id}, From: b.first, To: b.first + hour, BaseBefore: b.first / day * day})
+	return err
+}
+
+func (b *bystander) results() (list []Result) {
+	for _, t := range append(b.tasks, task{name: fmt.Sprintf("floor: by how much a rest of %s was too long", rest), took: b.late}) {
+		if len(t.took) > 0 {
+			list = append(list, summary(t.name, t.took))
+		}
+	}
+	return list
+}
+
+// reckoning returns arithmetic that takes half a millisecond while nothing is beside
+// it. It neither allocates nor waits, so what it takes more is other work's.
+func reckoning() func(context.Context) error {
+	steps, best, x := 100_000, time.Duration(math.MaxInt64), uint64(1)
+	for range 5 {
+		began := time.Now()
+		x = reckon(x, steps)
+		best = min(best, time.Since(began))
+	}
+	steps = int(float64(steps) * float64(500*time.Microsecond) / float64(max(best, 1)))
+	return func(context.Context) error {
+		if x = reckon(x, steps); x == 0 {
+			return errReckon
+		}
+		return nil
+	}
+}
+
+var errReckon = errors.New("arithmetic came to 0, which it cannot")
+
+// reckon is Marsaglia's xorshift, which never comes from another number to 0.
+func reckon(x uint64, steps int) uint64 {
+	for range steps {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+	}
+	return x
 }
 
 // points reads and decodes.

@@ -9,6 +9,7 @@ import (
 
 	"example.com/nexusctl/storage"
 	"example.com/nexusctl/storage/block"
+	"example.com/nexusctl/storage/dialect"
 )
 
 const (
@@ -37,21 +38,22 @@ type Result struct {
 type Options struct {
 	Mix     Mix
 	Series  int
-	Hours   int            // of points, compacted and rolled up
-	Flushes int            // that are timed one by one; 0: only the hours
-	Beside  bool           // time reads beside the flushes
-	Compact bool           // time the flushes while an hour of as many series is compacted
-	Open    bool           // flushes are of the hour that goes on now, as a daemon finds them that starts
-	AtOnce  bool           // store each hour in one flush: for reads of much, not for what it costs
-	Retain  bool           // give up the first day at the end
-	Step    int64          // between two points of a series, milliseconds
-	CPU     func() float64 // seconds of processor time that this process has used
-	Server  func() float64 // the same of a database server; nil: there is none
+	Hours   int                         // of points, compacted and rolled up
+	Flushes int                         // that are timed one by one; 0: only the hours
+	Beside  bool                        // time reads beside the flushes
+	Compact bool                        // time the flushes while an hour of as many series is compacted
+	Open    bool                        // flushes are of the hour that goes on now, as a daemon finds them that starts
+	AtOnce  bool                        // store each hour in one flush: for reads of much, not for what it costs
+	Retain  bool                        // give up the first day at the end
+	Step    int64                       // between two points of a series, milliseconds
+	CPU     func() float64              // seconds of processor time that this process has used
+	Server  func() float64              // the same of a database server; nil: there is none
+	Memory  func(*storage.Store) Memory // a daemon's reads beside flushes; nil: they are not measured
 	Tell    func(format string, args ...any)
 }
 
-// writer names the log of what is written.
-const writer = "measure"
+// Writer names the log of what is written.
+const Writer = "measure"
 
 // run is one measurement on one store.
 type run struct {
@@ -104,7 +106,7 @@ func (r *run) flush(ctx context.Context) (time.Duration, error) { return r.commi
 
 // draft encodes the next bucket.
 func (r *run) draft() storage.Flush {
-	f := storage.Flush{Writer: writer, From: r.seq, To: r.seq + 1, Seq: r.seq + 1, Hour: r.now / hour}
+	f := storage.Flush{Writer: Writer, From: r.seq, To: r.seq + 1, Seq: r.seq + 1, Hour: r.now / hour}
 	at := r.now
 	defer r.spend(storing)()
 	points := r.make()
@@ -204,8 +206,31 @@ func (r *run) hour(ctx context.Context) error {
 	return err
 }
 
+// KeepEmpty is how long a store that is measured should keep partitions that
+// compaction has emptied: nobody reads meanwhile.
+const KeepEmpty = 100 * time.Millisecond
+
+// settle waits until the partitions of blocks that compaction has emptied can go, and
+// has them dropped. Hours are stored here in seconds: each would have left one, which
+// every plan opens.
+func (r *run) settle(ctx context.Context) error {
+	if r.store.Backend() != dialect.Postgres {
+		return nil
+	}
+	select {
+	case <-time.After(2 * KeepEmpty):
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	_, err := r.store.Compact(ctx, r.now/hour)
+	return err
+}
+
 // allReads times every kind of read that what was stored allows.
 func (r *run) allReads(ctx context.Context, first int64) ([]Result, error) {
+	if err := r.settle(ctx); err != nil {
+		return nil, err
+	}
 	reads, err := r.reads(ctx, first)
 	if err != nil || r.now-first < day || r.Mix.Timers > 0 {
 		return reads, err

@@ -1,7 +1,9 @@
 package measure
 
 import (
+	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"example.com/nexusctl/storage"
@@ -37,18 +39,30 @@ func empty(t *testing.T) *storage.Store {
 
 // TestBeside reads while flushes go on.
 func TestBeside(t *testing.T) {
-	list, err := Run(t.Context(), empty(t), Options{Mix: Realistic, Series: 2000, Flushes: 40, Beside: true, Step: 10 * second})
+	memory := &fakeMemory{}
+	list, err := Run(t.Context(), empty(t), Options{
+		Mix: Realistic, Series: 2000, Flushes: 150, Beside: true, Step: 10 * second, Memory: func(*storage.Store) Memory { return memory },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) != 3 || list[0].Ops != 40 {
-		t.Fatalf("%+v", list)
+	if len(list) != 6 || list[0].Ops != 150 || memory.flushes.Load() != 150 || memory.reads.Load() == 0 {
+		t.Fatalf("%d flushes, %d reads: %+v", memory.flushes.Load(), memory.reads.Load(), list)
 	}
 	for _, r := range list {
 		if r.P50 <= 0 || r.P99 < r.P50 || r.Ops == 0 {
 			t.Errorf("%+v", r)
 		}
 	}
+}
+
+type fakeMemory struct{ flushes, reads atomic.Int64 }
+
+func (m *fakeMemory) Stored(storage.Flush) { m.flushes.Add(1) }
+
+func (m *fakeMemory) LastHour(context.Context, int64, int64) (int, error) {
+	m.reads.Add(1)
+	return 0, nil
 }
 
 // TestRun measures two days of a few series, with points far apart, so that every
