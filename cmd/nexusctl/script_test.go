@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,6 +42,7 @@ func TestScripts(t *testing.T) {
 			"tcp":         tcpCmd,
 			"http":        httpCmd,
 			"exitcode":    exitCodeCmd,
+			"eventually":  eventuallyCmd,
 		},
 	})
 }
@@ -56,6 +58,21 @@ func exitCodeCmd(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if fmt.Sprint(code) != args[0] {
 		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// eventuallyCmd runs a command until its output matches: eventually 'stored +3' nexusctl …
+// What comes in is stored a bucket later, and a busy machine takes its time.
+func eventuallyCmd(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := regexp.Compile(args[0])
+	ts.Check(err)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%q never came", args[0])
+		}
 	}
 }
 
