@@ -58,10 +58,11 @@ func (d *dict) at(ref uint32) Ref {
 // frozen returns the dictionary as it stands now.
 func (d *dict) frozen() dict { return dict{d.pages[:len(d.pages):len(d.pages)], d.n} }
 
-// each calls f for every reference, from 0.
-func (d *dict) each(f func(r *Ref)) {
+// each calls f for every reference, from 0, until it returns false.
+func (d *dict) each(f func(r Ref) bool) {
 	for i := range d.n {
-		r := d.at(uint32(i))
-		f(&r)
+		if !f(d.at(uint32(i))) {
+			return
+		}
 	}
 }

@@ -231,8 +231,8 @@ func (p Part) Counts() ledger.Counts { return p.table.counts }
 // Refs returns how many references the lane had at the end of the generation.
 func (p Part) Refs() int { return p.dict.n }
 
-// EachRef calls f for all of them, from 0.
-func (p Part) EachRef(f func(r *Ref)) { p.dict.each(f) }
+// EachRef calls f for all of them, from 0, until it returns false.
+func (p Part) EachRef(f func(r Ref) bool) { p.dict.each(f) }
 
 func floor(t, step int64) int64 {
 	f := t / step * step

@@ -103,26 +103,37 @@ func (c *Checkpointer) dropLetters(position uint64) error {
 
 // checkpoint gathers what the fold knows at the end of a generation. A restart
 // voids the lanes' references.
-func checkpoint(g *aggregate.Generation, state *aggregate.State, catalog *admit.Catalog) *record.Checkpoint {
+func checkpoint(g *aggregate.Generation, state *aggregate.State, catalog *admit.Catalog) *record.Draft {
 	all := catalog.Snapshot()
-	c := &record.Checkpoint{Position: g.To, Mark: g.Next}
+	d := &record.Draft{Position: g.To, Mark: g.Next, Producers: state.Producers(), Keys: state.Keys()}
 	if !g.Next.Restart {
 		for _, p := range g.Parts {
-			c.Lanes = append(c.Lanes, laneDict(p, all))
+			d.Lanes = append(d.Lanes, laneDraft(p, all))
 		}
 	}
-	state.Each(func(i uint32, v float64) {
-		c.Gauges = append(c.Gauges, record.Gauge{Key: all[i].Bytes(), Value: v})
-	})
-	c.Producers, c.Keys = state.Producers(), state.Keys()
-	return c
+	type gauge struct {
+		series uint32
+		v      float64
+	}
+	var gauges []gauge
+	state.Each(func(i uint32, v float64) { gauges = append(gauges, gauge{i, v}) })
+	d.Gauges = len(gauges)
+	d.EachGauge = func(yield func(record.Gauge) bool) {
+		for _, k := range gauges {
+			if !yield(record.Gauge{Key: all[k.series].Bytes(), Value: k.v}) {
+				return
+			}
+		}
+	}
+	return d
 }
 
-func laneDict(p aggregate.Part, all []*admit.Series) record.LaneDict {
-	d := record.LaneDict{Lane: uint32(p.Lane)}
-	d.Defs = make([]record.Def, 0, p.Refs())
-	p.EachRef(func(r *aggregate.Ref) {
-		d.Defs = append(d.Defs, record.Def{Rate: r.Rate, Key: all[r.Series].Bytes()})
-	})
-	return d
+func laneDraft(p aggregate.Part, all []*admit.Series) record.LaneDraft {
+	return record.LaneDraft{Lane: uint32(p.Lane), Refs: p.Refs(), Each: func(yield func(record.Def) bool) {
+		for r := range p.EachRef {
+			if !yield(record.Def{Rate: r.Rate, Key: all[r.Series].Bytes()}) {
+				return
+			}
+		}
+	}}
 }

@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/ledger"
@@ -25,6 +26,8 @@ type Collector struct {
 	state   *aggregate.State
 	gens    []*pending
 	flushed uint64 // number of the last generation in the store
+
+	due atomic.Bool // a complete generation waits for the store, or is on its way there
 }
 
 // pending is a closed generation on its way to the store.
@@ -92,6 +95,7 @@ func (c *Collector) settle(e *pending) {
 	if !e.complete(c.lanes) {
 		return
 	}
+	c.due.Store(true)
 	if len(c.gens) > keepUnflushed && !c.keep {
 		e.spill()
 	}
@@ -158,6 +162,7 @@ func (c *Collector) Done(generation uint64, commit func(state *aggregate.State))
 		e.gen.Advance(c.state)
 		e.gen.Release()
 	}
+	c.due.Store(len(c.gens) > 0 && c.gens[0].complete(c.lanes))
 }
 
 // Change runs f on the gauges as the last stored generation left them, at one

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -126,7 +127,18 @@ func (w *worker) run() {
 				return
 			}
 			w.work(j)
+			w.yield()
 		}
+	}
+}
+
+// yield lets the flush run, where there is something to flush. A lane in a flood
+// never waits, and the runtime takes its processor away after ten milliseconds only:
+// a flush, which waits for the store thousands of times, would wait as long again
+// each time, and never catch up.
+func (w *worker) yield() {
+	if w.set.collector.due.Load() {
+		runtime.Gosched()
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"io"
+	"iter"
+	"slices"
 )
 
 // Checkpoint is what the fold knows at a mark, besides what is in the store:
@@ -34,29 +37,85 @@ const checkpointMagic = "NXCKPT02"
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// AppendCheckpoint encodes a checkpoint, closed by a CRC32C.
-func AppendCheckpoint(dst []byte, c *Checkpoint) []byte {
-	start := len(dst)
-	dst = append(dst, checkpointMagic...)
-	dst = binary.AppendUvarint(dst, c.Position)
-	mark := AppendMark(nil, c.Mark)
-	dst = binary.AppendUvarint(dst, uint64(len(mark)))
-	dst = append(dst, mark...)
-	dst = binary.AppendUvarint(dst, uint64(len(c.Lanes)))
+// Draft is a checkpoint to be written. What there are many of comes one by one: the
+// keys of a million series would take twice their memory at once.
+type Draft struct {
+	Position  uint64
+	Mark      Mark
+	Lanes     []LaneDraft
+	Gauges    int // how many EachGauge gives
+	EachGauge iter.Seq[Gauge]
+	Producers []Producer
+	Keys      []Key
+}
+
+// LaneDraft is a LaneDict to be written.
+type LaneDraft struct {
+	Lane uint32
+	Refs int // how many Each gives
+	Each iter.Seq[Def]
+}
+
+// Draft returns the checkpoint to be written.
+func (c *Checkpoint) Draft() *Draft {
+	d := &Draft{Position: c.Position, Mark: c.Mark, Gauges: len(c.Gauges), EachGauge: slices.Values(c.Gauges), Producers: c.Producers, Keys: c.Keys}
 	for _, l := range c.Lanes {
-		dst = binary.AppendUvarint(dst, uint64(l.Lane))
-		dst = binary.AppendUvarint(dst, uint64(len(l.Defs)))
-		for _, d := range l.Defs {
-			dst = appendKeyed(dst, d.Key, d.Rate)
+		d.Lanes = append(d.Lanes, LaneDraft{l.Lane, len(l.Defs), slices.Values(l.Defs)})
+	}
+	return d
+}
+
+// checkpointPiece is how much of a checkpoint is in memory at once.
+const checkpointPiece = 256 << 10
+
+// WriteTo encodes the checkpoint, closed by a CRC32C.
+func (d *Draft) WriteTo(w io.Writer) (int64, error) {
+	p := pieces{w: w, b: append(make([]byte, 0, checkpointPiece+4<<10), checkpointMagic...)}
+	p.b = binary.AppendUvarint(p.b, d.Position)
+	p.b = appendBytes(p.b, AppendMark(nil, d.Mark))
+	p.b = binary.AppendUvarint(p.b, uint64(len(d.Lanes)))
+	for _, l := range d.Lanes {
+		p.b = binary.AppendUvarint(p.b, uint64(l.Lane))
+		p.b = binary.AppendUvarint(p.b, uint64(l.Refs))
+		for def := range l.Each {
+			p.keyed(def.Key, def.Rate)
 		}
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(c.Gauges)))
-	for _, g := range c.Gauges {
-		dst = appendKeyed(dst, g.Key, g.Value)
+	p.b = binary.AppendUvarint(p.b, uint64(d.Gauges))
+	for g := range d.EachGauge {
+		p.keyed(g.Key, g.Value)
 	}
-	dst = appendProducers(dst, c.Producers)
-	dst = appendKeys(dst, c.Keys)
-	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+	p.b = appendProducers(p.b, d.Producers)
+	p.b = appendKeys(p.b, d.Keys)
+	p.pass()
+	p.b = binary.LittleEndian.AppendUint32(p.b, p.sum)
+	p.pass()
+	return p.n, p.err
+}
+
+// pieces passes bytes on, piece by piece.
+type pieces struct {
+	w   io.Writer
+	b   []byte // not passed on yet
+	sum uint32 // CRC32C of what was
+	n   int64
+	err error // the first
+}
+
+func (p *pieces) keyed(key []byte, v float64) {
+	if p.b = appendKeyed(p.b, key, v); len(p.b) >= checkpointPiece {
+		p.pass()
+	}
+}
+
+func (p *pieces) pass() {
+	p.sum = crc32.Update(p.sum, castagnoli, p.b)
+	if p.err == nil {
+		var n int
+		n, p.err = p.w.Write(p.b)
+		p.n += int64(n)
+	}
+	p.b = p.b[:0]
 }
 
 func appendKeyed(dst, key []byte, v float64) []byte {
@@ -65,7 +124,7 @@ func appendKeyed(dst, key []byte, v float64) []byte {
 	return appendValue(dst, 0, v)
 }
 
-// DecodeCheckpoint decodes what AppendCheckpoint wrote; keys point into b.
+// DecodeCheckpoint decodes what a Draft wrote; keys point into b.
 func DecodeCheckpoint(b []byte) (*Checkpoint, error) {
 	const trailer = 4
 	if len(b) < len(checkpointMagic)+trailer || string(b[:len(checkpointMagic)]) != checkpointMagic {

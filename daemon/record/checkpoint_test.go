@@ -1,7 +1,9 @@
 package record
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 )
@@ -19,14 +21,14 @@ func sampleCheckpoint() *Checkpoint {
 
 func TestCheckpointRoundTrip(t *testing.T) {
 	want := sampleCheckpoint()
-	got, err := DecodeCheckpoint(AppendCheckpoint(nil, want))
+	got, err := DecodeCheckpoint(encoded(want))
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Fatalf("got %+v, %v", got, err)
 	}
 }
 
 func TestCheckpointDamageIsSeen(t *testing.T) {
-	whole := AppendCheckpoint(nil, sampleCheckpoint())
+	whole := encoded(sampleCheckpoint())
 	for i := range whole {
 		for bit := range 8 {
 			b := append([]byte(nil), whole...)
@@ -42,10 +44,51 @@ func TestCheckpointDamageIsSeen(t *testing.T) {
 }
 
 func FuzzDecodeCheckpoint(f *testing.F) {
-	f.Add(AppendCheckpoint(nil, sampleCheckpoint()))
+	f.Add(encoded(sampleCheckpoint()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if c, err := DecodeCheckpoint(b); err == nil && c == nil {
 			t.Fatal("neither checkpoint nor error")
 		}
 	})
+}
+
+func encoded(c *Checkpoint) []byte {
+	var b bytes.Buffer
+	_, _ = c.Draft().WriteTo(&b)
+	return b.Bytes()
+}
+
+// TestCheckpointInPieces writes one that is longer than a piece, and one to a file
+// that takes no more.
+func TestCheckpointInPieces(t *testing.T) {
+	want := sampleCheckpoint()
+	for i := range 40_000 {
+		want.Gauges = append(want.Gauges, Gauge{fmt.Appendf(nil, "load.metric.%d", i), float64(i)})
+	}
+	b := encoded(want)
+	if len(b) < 2*checkpointPiece {
+		t.Fatalf("%d bytes are no two pieces", len(b))
+	}
+	got, err := DecodeCheckpoint(b)
+	if err != nil || len(got.Gauges) != len(want.Gauges) || !reflect.DeepEqual(got.Gauges, want.Gauges) {
+		t.Errorf("%d of %d gauges come back: %v", len(got.Gauges), len(want.Gauges), err)
+	}
+	full := errors.New("no space left")
+	if n, err := want.Draft().WriteTo(&filling{left: checkpointPiece, err: full}); !errors.Is(err, full) || n != checkpointPiece {
+		t.Errorf("%d bytes went to a full disk: %v", n, err)
+	}
+}
+
+// filling takes so many bytes and no more.
+type filling struct {
+	left int
+	err  error
+}
+
+func (f *filling) Write(b []byte) (int, error) {
+	n := min(len(b), f.left)
+	if f.left -= n; n < len(b) {
+		return n, f.err
+	}
+	return n, nil
 }

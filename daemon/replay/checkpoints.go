@@ -50,9 +50,9 @@ func OpenCheckpointsOn(fsys wal.FS, dir string) (*Checkpoints, error) {
 func LookAtCheckpoints(fsys wal.FS, dir string) *Checkpoints { return &Checkpoints{fs: fsys, dir: dir} }
 
 // Write stores a checkpoint durably: it is whole under its name, or not there.
-func (c *Checkpoints) Write(p *record.Checkpoint) error {
-	path := c.path(p.Position)
-	err := c.writeSynced(path+".tmp", record.AppendCheckpoint(nil, p))
+func (c *Checkpoints) Write(d *record.Draft) error {
+	path := c.path(d.Position)
+	err := c.writeSynced(path+".tmp", d)
 	if err == nil {
 		err = c.fs.Rename(path+".tmp", path)
 	}
@@ -65,14 +65,14 @@ func (c *Checkpoints) Write(p *record.Checkpoint) error {
 	return nil
 }
 
-func (c *Checkpoints) writeSynced(path string, b []byte) error {
+func (c *Checkpoints) writeSynced(path string, content io.WriterTo) error {
 	f, err := c.fs.Open(path, true)
 	if err != nil {
 		return err
 	}
 	err = f.Truncate(0)
 	if err == nil {
-		_, err = f.WriteAt(b, 0)
+		_, err = content.WriteTo(io.NewOffsetWriter(f, 0))
 	}
 	if err == nil {
 		err = f.Sync()

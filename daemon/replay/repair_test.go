@@ -64,7 +64,7 @@ func newHistory(t *testing.T) *history {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := files.Write(checkpoint); err != nil {
+	if err := files.Write(checkpoint.Draft()); err != nil {
 		t.Fatal(err)
 	}
 	got := h.refold(t, h.disk.Clone(rand.New(rand.NewPCG(1, 1))), 0)
@@ -335,7 +335,7 @@ func TestCheckpointsAndPowerCuts(t *testing.T) {
 			for !disk.Gone() {
 				position += uint64(1 + r.IntN(100))
 				tried[position] = true
-				if files.Write(checkpointAt(position)) == nil {
+				if files.Write(checkpointAt(position).Draft()) == nil {
 					promised = position
 				}
 				if r.IntN(3) == 0 {

@@ -310,9 +310,9 @@ func checkpointOf(g *aggregate.Generation, state *aggregate.State, catalog *admi
 	c := &record.Checkpoint{Position: g.To, Mark: g.Next}
 	for _, part := range g.Parts {
 		d := record.LaneDict{Lane: uint32(part.Lane)}
-		part.EachRef(func(r *aggregate.Ref) {
+		for r := range part.EachRef {
 			d.Defs = append(d.Defs, record.Def{Rate: r.Rate, Key: []byte(all[r.Series].Key)})
-		})
+		}
 		c.Lanes = append(c.Lanes, d)
 	}
 	state.Each(func(i uint32, v float64) {
@@ -327,7 +327,7 @@ func throughDisk(t *testing.T, c *record.Checkpoint) *record.Checkpoint {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := files.Write(c); err != nil {
+	if err := files.Write(c.Draft()); err != nil {
 		t.Fatal(err)
 	}
 	back, err := files.At(c.Position)
