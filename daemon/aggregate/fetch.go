@@ -9,3 +9,10 @@ func fetch[T any](list []*T) {
 		fetchAll(unsafe.Pointer(unsafe.SliceData(list)), len(list), unsafe.Sizeof(*list[0]))
 	}
 }
+
+// fetchLines does the same to two lines of the cache from each pointer on.
+func fetchLines(list []*byte) {
+	if len(list) > 0 {
+		fetchAll(unsafe.Pointer(unsafe.SliceData(list)), len(list), 2*64)
+	}
+}

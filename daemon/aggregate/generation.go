@@ -46,7 +46,7 @@ func (g *Generation) Release() {
 // series' index: a series that several lanes touched comes several times.
 func (g *Generation) Series(f func(series uint32)) {
 	for _, p := range g.Parts {
-		p.each(func(_ uint32, r Ref) { f(r.Series) })
+		p.each(func(r Ref) { f(r.Series) })
 		p.eachLate(func(e entry) { f(e.series) })
 		p.eachRaw(func(r rawRun) { f(r.series) })
 	}
@@ -57,10 +57,10 @@ func (g *Generation) Series(f func(series uint32)) {
 
 // each calls f for every reference that something came for in the generation's own
 // bucket.
-func (p Part) each(f func(ref uint32, r Ref)) {
-	for i := range p.dict.n {
-		if r := p.dict.at(uint32(i)); p.table.has(&r) {
-			f(uint32(i), r)
+func (p Part) each(f func(r Ref)) {
+	for r := range p.dict.each {
+		if p.table.has(&r) {
+			f(r)
 		}
 	}
 }
@@ -78,11 +78,11 @@ func (p Part) eachLate(f func(entry)) {
 func (g *Generation) Advance(state *State) {
 	a := advance{state: state}
 	for _, p := range g.Parts {
-		p.each(func(_ uint32, r Ref) {
-			if kindOf(r.Type) == block.Gauge {
+		for r := range p.dict.each {
+			if kindOf(r.Type) == block.Gauge && p.table.has(&r) {
 				a.see(r.Series, p.table.gauges.peek(r.cell))
 			}
-		})
+		}
 		p.eachLate(func(e entry) {
 			if e.kind == block.Gauge && e.time == g.Bucket {
 				a.see(e.series, e.slot)

@@ -97,8 +97,10 @@ const foldGroup = 64
 func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 	g := &l.group
 	g.n = [ways]int{}
-	for i, s := range samples {
-		spot := l.spots[s.Ref]
+	for i, s := range samples { // alone, so that all of them are on their way at once
+		g.spots[i%foldGroup] = l.spots[s.Ref]
+	}
+	for i, spot := range g.spots[:len(samples)] {
 		w := spot.way() % ways
 		g.sorted[w][g.n[w]%foldGroup] = pick{spot.cell(), uint32(i)}
 		g.n[w]++
@@ -107,15 +109,19 @@ func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 	sketches := cellsOf(&t.sketches, g.of(plainHistogram), &g.sketches)
 	counters := cellsOf(&t.counters, g.of(plainCounter), &g.counters)
 	gauges := cellsOf(&t.gauges, g.of(plainGauge), &g.gauges)
-	hists := t.histogramsOf(sketches, &g.hists, l.opts.Schema)
 	for k, p := range g.of(plainCounter) {
 		if c, v := counters[k], samples[p.sample].Value; !c.count(v) {
 			t.countOdd(c, v)
 		}
 	}
+	hists := t.histogramsOf(sketches, &g.hists, l.opts.Schema) // whose cells have come meanwhile
 	for k, p := range g.of(plainGauge) {
 		gauges[k].gauge(samples[p.sample].Value, at, pos)
 	}
+	for k, h := range hists {
+		g.buckets[k%foldGroup] = h.Memory()
+	}
+	fetchLines(g.buckets[:len(hists)])
 	for k, p := range g.of(plainHistogram) {
 		hists[k].Add(samples[p.sample].Value, 1)
 	}
@@ -129,6 +135,7 @@ func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 
 // group are samples sorted by their way, and where they are folded.
 type group struct {
+	spots  [foldGroup]spot
 	sorted [ways][foldGroup]pick
 	n      [ways]int
 
@@ -136,6 +143,7 @@ type group struct {
 	gauges   [foldGroup]*slot
 	sketches [foldGroup]*sketched
 	hists    [foldGroup]*histogram.Histogram
+	buckets  [foldGroup]*byte
 }
 
 // pick is a sample and its reference's cell.

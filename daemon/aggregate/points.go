@@ -79,7 +79,7 @@ func (g *Generation) shards(id func(series uint32) int64) map[int64]*shard {
 		s.others = append(s.others, e)
 	}
 	for i, p := range g.Parts {
-		p.each(func(_ uint32, r Ref) {
+		p.each(func(r Ref) {
 			id := id(r.Series)
 			s := of(id)
 			s.touched = append(s.touched, touch{r.cell, uint16(id % block.ShardSize), uint8(i), kindOf(r.Type)})

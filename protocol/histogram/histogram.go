@@ -9,6 +9,7 @@ package histogram
 
 import (
 	"math"
+	"unsafe"
 )
 
 // MaxBuckets bounds the buckets of one histogram, both signs together. When a
@@ -102,6 +103,16 @@ func (h *Histogram) Add(v, weight float64) {
 	default:
 		h.zero += weight
 	}
+}
+
+// Memory returns where the next positive value will most likely be counted, beside h
+// itself: for those who have the processor fetch it before. It must not be read, and
+// may be nil.
+func (h *Histogram) Memory() *byte {
+	if c := h.positive.cells; c != nil {
+		return unsafe.SliceData(c.tiny)
+	}
+	return (*byte)(unsafe.Pointer(unsafe.SliceData(h.positive.pairs)))
 }
 
 // addSum sums with Neumaier's compensation.
