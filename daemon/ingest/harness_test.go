@@ -233,6 +233,7 @@ type stub struct {
 func (s *stub) Write(b []byte) (int, error)      { return s.said.Write(b) }
 func (s *stub) Close() error                     { s.closed = true; return nil }
 func (s *stub) SetWriteDeadline(time.Time) error { return nil }
+func (s *stub) SetReadDeadline(time.Time) error  { return nil }
 
 // stream runs pieces of one stream through a connection's reading, as if each
 // had come with reads of its own, and ends it with err.
