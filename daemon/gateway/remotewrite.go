@@ -164,6 +164,9 @@ func (in *intake) histogram(s *rawSeries, h *promhistogram.FloatHistogram, at, s
 		in.refuse(protocol.Syntax, 1)
 		return
 	}
+	if h.CounterResetHint > promhistogram.GaugeType { // of a protocol to come: it tells nothing
+		h.CounterResetHint = promhistogram.UnknownCounterReset
+	}
 	s.samples = append(s.samples, record.Raw{Time: at, Start: start, Hist: query.NativeOf(h).AppendBinary(nil)})
 }
 
