@@ -327,6 +327,7 @@ func (d *Daemon) runBackground() {
 	d.running, d.cancel = ctx, cancel
 	d.background.Go(func() { d.fail(d.lanes.Sequence(ctx)) })
 	d.background.Go(func() { d.fail(d.loop.Run(ctx)) })
+	d.background.Go(func() { d.lanes.Collector().PackWaiting(ctx) })
 	d.runFleet(ctx)
 	d.background.Go(func() { d.maint.Run(ctx) })
 	d.background.Go(func() { d.store.KeepIndex(ctx) })

@@ -82,6 +82,8 @@ func (d *Daemon) measures() []telemetry.Measure {
 		telemetry.Counter("nexus_log_syncs_total", "Syncs of the log to the disk.", func() float64 { return float64(d.log.Stats().Syncs) }),
 		telemetry.Gauge("nexus_log_disk_bytes", "Size of the log on disk.", func() float64 { return float64(d.log.Stats().DiskBytes) }),
 		telemetry.Gauge("nexus_generations_waiting", "Closed generations that are not in the store yet.", func() float64 { n, _ := d.lanes.Collector().Backlog(); return float64(n) }),
+		telemetry.Counter("nexus_generations_packed_total", "Generations that were packed while they waited for the store.", func() float64 { n, _ := d.lanes.Collector().Packed(); return float64(n) }),
+		telemetry.Gauge("nexus_generations_packed_bytes", "Memory of the waiting generations that are packed.", func() float64 { _, n := d.lanes.Collector().Packed(); return float64(n) }),
 		telemetry.Gauge("nexus_generations_spilled", "Waiting generations that will be read back from the log.", func() float64 { _, n := d.lanes.Collector().Backlog(); return float64(n) }),
 		telemetry.Counter("nexus_flushes_total", "Generations stored.", func() float64 { return float64(flusher.Flushes.Load()) }),
 		telemetry.Counter("nexus_flush_points_total", "Points stored.", func() float64 { return float64(flusher.Points.Load()) }),

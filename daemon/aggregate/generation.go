@@ -13,7 +13,8 @@ type Generation struct {
 	Bucket   int64       // of its untimed samples, Unix milliseconds
 	Next     record.Mark // the mark that closed it
 	From, To uint64
-	Parts    []Part // by lane
+	Parts    []Part  // by lane
+	Packed   *Packed // what the parts held, where they were packed
 	Ordered  *Ordered
 }
 
@@ -34,11 +35,21 @@ func (g *Generation) Counts() (c ledger.Counts) {
 	return c
 }
 
+// Replace puts what Pack made of the generation in the place of the parts' slots,
+// and gives their memory back. Nobody may be reading them.
+func (g *Generation) Replace(p *Packed) {
+	for i := range g.Parts {
+		g.Parts[i].table = g.Parts[i].table.withoutSlots()
+	}
+	g.Packed = p
+}
+
 // Release gives the generation's memory back. Nothing of it may be read after.
 func (g *Generation) Release() {
 	for _, p := range g.Parts {
 		p.table.release()
 	}
+	g.Packed = nil
 	trimPools()
 }
 
@@ -50,6 +61,7 @@ func (g *Generation) Series(f func(series uint32)) {
 		p.eachLate(func(e entry) { f(e.series) })
 		p.eachRaw(func(r rawRun) { f(r.series) })
 	}
+	g.Packed.each(func(_, series uint32, _ block.Kind, _ int64) { f(series) })
 	for _, i := range g.Ordered.series() {
 		f(i)
 	}
@@ -89,6 +101,12 @@ func (g *Generation) Advance(state *State) {
 			}
 		})
 	}
+	g.Packed.each(func(at, series uint32, kind block.Kind, bucket int64) {
+		if kind == block.Gauge && bucket == g.Bucket {
+			_, s := g.Packed.entry(at)
+			a.see(series, &s)
+		}
+	})
 	a.settle()
 	for _, i := range g.Ordered.series() {
 		c, _ := g.Ordered.cell(i)

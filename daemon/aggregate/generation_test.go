@@ -193,6 +193,10 @@ func (w *world) check(t *rapid.T) {
 	next := record.Mark{Generation: w.number + 1, Bucket: firstTime + resolution*int64(rapid.IntRange(0, 3).Draw(t, "bucket"))}
 	g := w.seal(next)
 	w.compareSealed(t, g, want)
+	if rapid.Bool().Draw(t, "packed") {
+		g.Replace(g.Pack())
+		w.compareSealed(t, g, want)
+	}
 	g.Advance(w.state)
 	for i, v := range w.model.gauges {
 		if got := w.state.Last(i); got != v {
@@ -222,7 +226,7 @@ func (w *world) compareSealed(t *rapid.T, g *Generation, want []block.Point) {
 	if !maps.Equal(touched, stored) {
 		t.Fatalf("series %v are to be named, %v have points", sortedKeys(touched), sortedKeys(stored))
 	}
-	sealed := Unflushed{Number: g.Number, Bucket: g.Bucket, Parts: g.Parts, Ordered: g.Ordered}
+	sealed := Unflushed{Number: g.Number, Bucket: g.Bucket, Parts: g.Parts, Packed: g.Packed, Ordered: g.Ordered}
 	w.compareRead(t, "sealed", sealed, Whole, want)
 	w.compareRead(t, "sealed, totals alone", sealed, Totals, want)
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/protocol/histogram"
 	"example.com/nexusctl/storage/block"
 )
@@ -20,6 +21,8 @@ type entry struct {
 	slot   *slot
 	table  *table               // holds the slot's histogram or set
 	totals *histogram.Histogram // in the place of the histogram, where no more is wanted
+	coded  []byte               // in the place of all three: a packed sketch, behind its totals
+	bare   bool                 // of coded only the totals are wanted
 }
 
 // orderedLane sorts ordered gauges behind every lane.
@@ -37,7 +40,7 @@ func (g *Generation) Points(id func(series uint32) int64, state *State, emit fun
 	sorter := sorter{g: g}
 	merger := merger{ordered: g.Ordered, bases: state}
 	var points []block.Point
-	for _, number := range slices.Sorted(maps.Keys(shards)) {
+	for _, number := range shards.numbers() {
 		s := shards[number]
 		points = addRaw(merger.merge(points[:0], sorter.entries(number, s)), s.raw)
 		emit(number, points)
@@ -58,41 +61,69 @@ type shard struct {
 type touch struct {
 	cell  uint32
 	local uint16 // the series' place in its shard, below block.ShardSize
-	part  uint8  // below ledger.MaxLanes
+	part  uint8  // below ledger.MaxLanes, or packedPart
 	kind  block.Kind
 }
 
-func (g *Generation) shards(id func(series uint32) int64) map[int64]*shard {
-	shards := map[int64]*shard{}
-	of := func(id int64) *shard {
-		n := id / block.ShardSize
-		s := shards[n]
-		if s == nil {
-			s = new(shard)
-			shards[n] = s
-		}
-		return s
+// packedPart stands for no lane's part: cell is the place of a packed record.
+const packedPart = ledger.MaxLanes
+
+// shards are what a generation holds, by the store's shards.
+type shards map[int64]*shard
+
+func (s shards) numbers() []int64 { return slices.Sorted(maps.Keys(s)) }
+
+// of returns the shard of an id.
+func (s shards) of(id int64) *shard {
+	n := id / block.ShardSize
+	one := s[n]
+	if one == nil {
+		one = new(shard)
+		s[n] = one
 	}
-	other := func(e entry) {
-		e.id = id(e.series)
-		s := of(e.id)
-		s.others = append(s.others, e)
-	}
-	for i, p := range g.Parts {
-		p.each(func(r Ref) {
-			id := id(r.Series)
-			s := of(id)
-			s.touched = append(s.touched, touch{r.cell, uint16(id % block.ShardSize), uint8(i), kindOf(r.Type)})
-		})
-		p.eachLate(other)
-	}
+	return one
+}
+
+func (s shards) touch(id int64, t touch) {
+	one := s.of(id)
+	t.local = uint16(id % block.ShardSize)
+	one.touched = append(one.touched, t)
+}
+
+func (s shards) other(id int64, e entry) {
+	one := s.of(id)
+	e.id = id
+	one.others = append(one.others, e)
+}
+
+func (g *Generation) shards(id func(series uint32) int64) shards {
+	s := g.slots(id)
 	for _, i := range g.Ordered.series() {
-		other(entry{series: i, time: g.Bucket, lane: orderedLane, kind: block.Gauge})
+		s.other(id(i), entry{series: i, time: g.Bucket, lane: orderedLane, kind: block.Gauge})
 	}
 	for n, points := range g.raw(id) {
-		of(n * block.ShardSize).raw = points
+		s.of(n * block.ShardSize).raw = points
 	}
-	return shards
+	return s
+}
+
+// slots are what lanes hold, and what was packed of it.
+func (g *Generation) slots(id func(series uint32) int64) shards {
+	s := shards{}
+	for i, p := range g.Parts {
+		p.each(func(r Ref) { s.touch(id(r.Series), touch{cell: r.cell, part: uint8(i), kind: kindOf(r.Type)}) })
+		p.eachLate(func(e entry) { s.other(id(e.series), e) })
+	}
+	g.Packed.each(func(at, series uint32, kind block.Kind, bucket int64) {
+		if bucket == g.Bucket {
+			s.touch(id(series), touch{cell: at, part: packedPart, kind: kind})
+			return
+		}
+		e, slot := g.Packed.entry(at)
+		e.slot = &slot
+		s.other(id(series), e)
+	})
+	return s
 }
 
 // sorter brings shards' entries into order.
@@ -111,11 +142,10 @@ func (c *sorter) entries(number int64, s *shard) []entry {
 	c.list = slices.Grow(c.list[:0], len(c.sorted)+len(s.others))
 	c.slots = slices.Grow(c.slots[:0], len(c.sorted)) // so that none of them moves
 	for _, t := range c.sorted {
-		p := &c.g.Parts[t.part]
-		c.slots = append(c.slots, p.table.slotOf(t.kind, t.cell))
-		c.list = append(c.list, entry{
-			id: number*block.ShardSize + int64(t.local), time: c.g.Bucket, lane: p.Lane, kind: t.kind, slot: &c.slots[len(c.slots)-1], table: p.table,
-		})
+		e, slot := c.unfold(t)
+		c.slots = append(c.slots, slot)
+		e.id, e.slot = number*block.ShardSize+int64(t.local), &c.slots[len(c.slots)-1]
+		c.list = append(c.list, e)
 	}
 	if len(s.others) > 0 {
 		slices.SortFunc(s.others, compareEntries)
@@ -123,6 +153,15 @@ func (c *sorter) entries(number int64, s *shard) []entry {
 		slices.SortStableFunc(c.list, compareLanes)
 	}
 	return c.list
+}
+
+// unfold returns what a touch stands for, without its id.
+func (c *sorter) unfold(t touch) (entry, slot) {
+	if t.part == packedPart {
+		return c.g.Packed.entry(t.cell)
+	}
+	p := &c.g.Parts[t.part]
+	return entry{time: c.g.Bucket, lane: p.Lane, kind: t.kind, table: p.table}, p.table.slotOf(t.kind, t.cell)
 }
 
 // sort puts touches by series, and leaves those of one series as they stand. There
@@ -161,21 +200,40 @@ type merger struct {
 
 // merge appends the points of entries, which are in order.
 func (m *merger) merge(dst []block.Point, entries []entry) []block.Point {
-	for len(entries) > 0 {
-		n := 1
-		for n < len(entries) && entries[n].id == entries[0].id && entries[n].time == entries[0].time {
-			n++
-		}
-		dst = append(dst, m.combine(entries[:n]))
-		entries = entries[n:]
+	for same := range together(entries) {
+		dst = append(dst, m.combine(same))
 	}
 	return dst
+}
+
+// together goes through the entries of each series and bucket.
+func together(entries []entry) func(yield func(same []entry) bool) {
+	return func(yield func([]entry) bool) {
+		for len(entries) > 0 {
+			n := 1
+			for n < len(entries) && entries[n].id == entries[0].id && entries[n].time == entries[0].time {
+				n++
+			}
+			if !yield(entries[:n]) {
+				return
+			}
+			entries = entries[n:]
+		}
+	}
 }
 
 // combine merges the slots of one series and bucket, in their order.
 func (m *merger) combine(entries []entry) block.Point {
 	first := &entries[0]
-	var sum slot
+	sum := m.sum(entries)
+	p := point(first.id, first.time, first.kind, &sum)
+	m.room = m.sketch.finish(&p, m.room)
+	return p
+}
+
+// sum adds up the slots; the merger's sketch is theirs then.
+func (m *merger) sum(entries []entry) (sum slot) {
+	first := &entries[0]
 	m.sketch.clear()
 	for i := range entries {
 		e := &entries[i]
@@ -193,9 +251,7 @@ func (m *merger) combine(entries []entry) block.Point {
 		m.sketch.add(e, first.kind)
 		sum.absorb(e.slot, first.kind)
 	}
-	p := point(first.id, first.time, first.kind, &sum)
-	m.room = m.sketch.finish(&p, m.room)
-	return p
+	return sum
 }
 
 func point(id, time int64, kind block.Kind, s *slot) block.Point {

@@ -13,6 +13,8 @@ type sketch struct {
 	own  bool // hist or set is a copy and may be merged into
 	bare bool // hist has totals alone
 
+	coded []byte // a packed one, instead: nothing is merged with it
+
 	spare *histogram.Histogram // the copy of the last one that needed any
 }
 
@@ -21,6 +23,8 @@ func (k *sketch) clear() { *k = sketch{spare: k.spare} }
 
 func (k *sketch) add(e *entry, kind block.Kind) {
 	switch {
+	case e.coded != nil:
+		k.coded, k.bare = e.coded, e.bare
 	case e.totals != nil:
 		k.bare = true
 		k.addHistogram(e.totals)
@@ -67,6 +71,15 @@ func (k *sketch) addSet(s *histogram.Set) {
 func (k *sketch) finish(p *block.Point, room []byte) []byte {
 	from := len(room)
 	switch {
+	case k.coded != nil:
+		r := unpacker{b: k.coded}
+		if p.Kind == block.Histogram {
+			p.Count, p.Sum, p.Min, p.Max = r.float(), r.float(), r.float(), r.float()
+		}
+		if k.bare && p.Kind == block.Histogram {
+			return room
+		}
+		room = append(room, r.b...)
 	case k.hist != nil:
 		p.Count, p.Sum, p.Min, p.Max = k.hist.Count, k.hist.Sum(), k.hist.Min, k.hist.Max
 		if k.bare {

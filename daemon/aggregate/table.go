@@ -263,6 +263,16 @@ func (t *table) deliver(b *record.Batch) {
 	}
 }
 
+// withoutSlots returns a table with everything but slots, and gives their pages back.
+// This one must not be read any more.
+func (t *table) withoutSlots() *table {
+	rest := newTable()
+	rest.raw, rest.raws, rest.senders, rest.keys = t.raw, t.raws, t.senders, t.keys
+	rest.events, rest.eventBytes, rest.values, rest.counts = t.events, t.eventBytes, t.values, t.counts
+	t.release()
+	return rest
+}
+
 // release gives the pages back. The table must not be read any more.
 func (t *table) release() {
 	t.counters.release()

@@ -86,6 +86,7 @@ type Unflushed struct {
 	Bucket  int64
 	Views   []View
 	Parts   []Part
+	Packed  *Packed // what the parts held, where they were packed
 	Ordered *Ordered
 }
 
@@ -119,6 +120,12 @@ func (g Unflushed) points(series []uint32, refs func(lane int) []uint32, state b
 	}
 	for _, p := range g.Parts {
 		entries = append(entries, p.View(refs(p.Lane), d)...)
+	}
+	if g.Packed != nil {
+		g.Packed.slots(slices.Sorted(slices.Values(series)), func(e entry, s slot) {
+			e.slot, e.bare = &s, bool(d)
+			entries = append(entries, e)
+		})
 	}
 	for _, i := range series {
 		if _, ok := g.Ordered.cell(i); ok {

@@ -46,10 +46,11 @@ type Flusher struct {
 	writer   string
 	log      *slog.Logger
 	breaker  *Breaker
-	position atomic.Uint64       // where the store is
-	refused  map[uint32]*refusal // series without an id, by index
-	named    []*admit.Series     // since the last commit
-	busiest  int                 // series that a flush names as such
+	position atomic.Uint64                 // where the store is
+	refused  map[uint32]*refusal           // series without an id, by index
+	named    []*admit.Series               // since the last commit
+	busiest  int                           // series that a flush names as such
+	pack     func(g *aggregate.Generation) // has less memory taken by one whose names will take long; may be nil
 	deletion deletions
 
 	asked    sync.Mutex

@@ -20,6 +20,7 @@ type Queue interface {
 	Next(ctx context.Context) (g *aggregate.Generation, spilled bool, upTo uint64, err error)
 	Done(generation uint64, commit func(state *aggregate.State))
 	State() *aggregate.State
+	Pack(g *aggregate.Generation)
 }
 
 // Loop keeps the store up with the log.
@@ -48,6 +49,7 @@ type Loop struct {
 // Run flushes until ctx ends. It returns an error only where going on would
 // lose or double something.
 func (l *Loop) Run(ctx context.Context) error {
+	l.Flusher.pack = l.Queue.Pack
 	for {
 		g, spilled, upTo, err := l.Queue.Next(ctx)
 		if err != nil {

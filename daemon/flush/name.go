@@ -40,6 +40,9 @@ func (f *Flusher) name(ctx context.Context, d *draft) error {
 			asked = append(asked, s)
 		}
 	}
+	if len(asked) > resolveBatch && f.pack != nil {
+		f.pack(d.g)
+	}
 	for part := range slices.Chunk(asked, resolveBatch) {
 		if err := f.ask(ctx, part); err != nil {
 			return err

@@ -17,15 +17,17 @@ const keepUnflushed = 12
 // Collector gathers the lanes' parts into generations and keeps them, oldest
 // first, until they are in the store. Readers find here what is not there yet.
 type Collector struct {
-	lanes int
-	keep  bool          // the log does not hold what a generation has: keep them all
-	ready chan struct{} // holds one token while the oldest may be complete
+	lanes  int
+	keep   bool          // the log does not hold what a generation has: keep them all
+	ready  chan struct{} // holds one token while the oldest may be complete
+	behind chan struct{} // and while one behind it may be
 
 	mu      sync.RWMutex
 	version uint64 // grows with every change, so that readers can tell
 	state   *aggregate.State
 	gens    []*pending
 	flushed uint64 // number of the last generation in the store
+	packed  uint64 // how many generations were packed
 
 	due atomic.Bool // a complete generation waits for the store, or is on its way there
 }
@@ -38,10 +40,20 @@ type pending struct {
 	values  uint64
 	counts  ledger.Counts
 	spilled bool // its tables were given up
+	pack    packState
 }
 
+// packState is how far a generation is with being packed. Nobody gets it meanwhile.
+type packState uint8
+
+const (
+	loose packState = iota
+	packing
+	packed // or found too large
+)
+
 func newCollector(lanes int, flushed uint64, state *aggregate.State, keep bool) *Collector {
-	return &Collector{lanes: lanes, keep: keep, ready: make(chan struct{}, 1), flushed: flushed, state: state}
+	return &Collector{lanes: lanes, keep: keep, ready: make(chan struct{}, 1), behind: make(chan struct{}, 1), flushed: flushed, state: state}
 }
 
 // Put adds a lane's part of a generation.
@@ -99,8 +111,18 @@ func (c *Collector) settle(e *pending) {
 	if len(c.gens) > keepUnflushed && !c.keep {
 		e.spill()
 	}
+	c.wake()
+	if e != c.gens[0] {
+		signal(c.behind)
+	}
+}
+
+// wake has the flusher look.
+func (c *Collector) wake() { signal(c.ready) }
+
+func signal(to chan<- struct{}) {
 	select {
-	case c.ready <- struct{}{}:
+	case to <- struct{}{}:
 	default:
 	}
 }
@@ -130,7 +152,7 @@ func (c *Collector) Next(ctx context.Context) (g *aggregate.Generation, spilled 
 func (c *Collector) oldest() (g *aggregate.Generation, spilled bool, upTo uint64) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if len(c.gens) == 0 || !c.gens[0].complete(c.lanes) {
+	if len(c.gens) == 0 || !c.gens[0].complete(c.lanes) || c.gens[0].pack == packing {
 		return nil, false, 0
 	}
 	first := c.gens[0]

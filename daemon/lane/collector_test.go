@@ -50,6 +50,9 @@ func TestCollectorOrder(t *testing.T) {
 				taken++
 				continue
 			}
+			if rapid.IntRange(0, 3).Draw(t, "pack") == 0 {
+				packWaiting(t, c, complete()-taken)
+			}
 			source := rapid.IntRange(0, lanes).Draw(t, "source")
 			if next[source] >= generations {
 				continue
@@ -70,6 +73,58 @@ func TestCollectorOrder(t *testing.T) {
 			t.Fatalf("empty %v, flushed up to %d of %d", c.Empty(), c.flushed, generations)
 		}
 	})
+}
+
+// packWaiting packs what may be: every complete generation but the oldest.
+func packWaiting(t *rapid.T, c *Collector, complete int) {
+	before, _ := c.Packed()
+	n := 0
+	for e := c.unpacked(); e != nil; e = c.unpacked() {
+		if g, _, _ := c.oldest(); g == e.gen {
+			t.Fatal("the oldest generation is its flusher's")
+		}
+		c.pack(e)
+		n++
+	}
+	for i, e := range c.gens[:complete] {
+		if packed := e.gen.Packed != nil; !packed && i > 0 {
+			t.Fatalf("generation %d of %d complete ones is not packed", i, complete)
+		}
+	}
+	if now, _ := c.Packed(); now != before+uint64(n) {
+		t.Fatalf("%d more packed, counted %d", n, now-before)
+	}
+}
+
+// TestPackingHoldsTheFlusher gives no generation out while it is packed.
+func TestPackingHoldsTheFlusher(t *testing.T) {
+	c := newCollector(1, 0, aggregate.NewState(), false)
+	l := aggregate.NewLane(0, aggregate.Options{Resolution: 10_000, Schema: 5}, 1, 0)
+	l.Define(aggregate.Ref{Type: protocol.Counter, Rate: 1})
+	for n := range uint64(2) {
+		l.Fold(n, &record.Batch{Samples: []record.Sample{{Value: 1}}})
+		c.Put(n+1, l.Seal(n+2, 0))
+		c.Close(record.Mark{Generation: n + 1}, record.Mark{Generation: n + 2}, n, n+1, aggregate.NewOrdered())
+	}
+	e := c.unpacked()
+	if e == nil || e.gen.Number != 2 || c.unpacked() != nil {
+		t.Fatalf("%+v is to be packed", e)
+	}
+	c.Done(1, func(*aggregate.State) {})
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if g, _, _, err := c.Next(canceled); err == nil {
+		t.Fatalf("generation %d was given out while it is packed", g.Number)
+	}
+	c.pack(e)
+	g, _, _, err := c.Next(t.Context())
+	if err != nil || g.Packed == nil || g.Values() != 1 {
+		t.Fatalf("%+v, %v", g, err)
+	}
+	c.Pack(g) // again: nothing
+	if n, _ := c.Packed(); n != 1 {
+		t.Errorf("%d packed", n)
+	}
 }
 
 // TestNextWaits wakes a flusher that came before its generation.

@@ -129,7 +129,7 @@ func (c *Collector) unflushed(views []aggregate.View, open *opened) ([]aggregate
 		if !e.closed {
 			return nil, false
 		}
-		u := aggregate.Unflushed{Number: e.gen.Number, Bucket: e.gen.Bucket, Ordered: e.gen.Ordered}
+		u := aggregate.Unflushed{Number: e.gen.Number, Bucket: e.gen.Bucket, Packed: e.gen.Packed, Ordered: e.gen.Ordered}
 		for _, p := range e.gen.Parts {
 			if p.Sealed() {
 				u.Parts = append(u.Parts, p)
