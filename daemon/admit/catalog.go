@@ -30,39 +30,30 @@ func isOwn(name string) bool {
 }
 
 // Series is one series of this process. Its fields never change but for the
-// store's id, whether it was deleted, the Ordered flag and the references, which
-// only grow.
+// store's id, whether it was deleted and whether it is ordered.
 //
-// It takes 64 bytes: there may be millions, and every byte is a megabyte.
+// It takes 40 bytes: there may be millions, and every byte is a megabyte.
 type Series struct {
 	Key   string // canonical bytes, as series.Key.Append gives them
+	id    atomic.Int64
 	Index uint32 // dense in this process, from 0
+	marks atomic.Uint32
 	Type  protocol.Type
 	Own   bool // one of the daemon's own signals: outside the ledger and the budget
-
-	nFew uint8       // of few
-	gone atomic.Bool // deleted, and not seen since
-
-	// Ordered is set once a gauge has seen a delta: from then on its changes
-	// go through the log's order over all lanes, not through a lane's table.
-	Ordered atomic.Bool
-
-	id   atomic.Int64
-	few  [2]LaneRef // references: most series have no more
-	more *[]LaneRef // all of them, where there are more
 }
 
-// refLocks guard the references, each those of many series: a lock of its own would
-// be an eighth of a series.
-var refLocks [64]sync.Mutex
+// What may become of a series.
+const (
+	gone    = 1 << iota // deleted, and not seen since
+	ordered             // a gauge that has seen a delta
+)
 
-func (s *Series) refLock() *sync.Mutex { return &refLocks[s.Index%uint32(len(refLocks))] }
+// Ordered reports a gauge that has seen a delta: from then on its changes go through
+// the log's order over all lanes, not through a lane's table.
+func (s *Series) Ordered() bool { return s.marks.Load()&ordered != 0 }
 
-// LaneRef is a reference under which one lane knows a series.
-type LaneRef struct {
-	Lane int32
-	Ref  uint32
-}
+// SetOrdered says that the gauge has seen a delta.
+func (s *Series) SetOrdered() { s.marks.Or(ordered) }
 
 // Bytes returns the key without a copy of it. It must not be written to.
 func (s *Series) Bytes() []byte { return unsafe.Slice(unsafe.StringData(s.Key), len(s.Key)) }
@@ -73,41 +64,14 @@ func (s *Series) ID() int64 { return s.id.Load() }
 // SetID records the store's id. A series that gets one is there.
 func (s *Series) SetID(id int64) {
 	s.id.Store(id)
-	if id != 0 && s.gone.Load() {
-		s.gone.Store(false)
+	if id != 0 && s.Gone() {
+		s.marks.And(^uint32(gone))
 	}
 }
 
 // Gone reports a series that was deleted and not seen since: whoever lists
 // series leaves it out.
-func (s *Series) Gone() bool { return s.gone.Load() }
-
-// Refs returns the references under which the lanes know the series.
-func (s *Series) Refs() []LaneRef {
-	mu := s.refLock()
-	mu.Lock()
-	defer mu.Unlock()
-	if s.more != nil {
-		return (*s.more)[:len(*s.more):len(*s.more)]
-	}
-	return s.few[:s.nFew:s.nFew]
-}
-
-func (s *Series) addRef(r LaneRef) {
-	mu := s.refLock()
-	mu.Lock()
-	defer mu.Unlock()
-	switch {
-	case s.more != nil:
-		*s.more = append(*s.more, r)
-	case int(s.nFew) < len(s.few):
-		s.few[s.nFew] = r
-		s.nFew++
-	default:
-		all := append(s.few[:len(s.few):len(s.few)], r)
-		s.more = &all
-	}
-}
+func (s *Series) Gone() bool { return s.marks.Load()&gone != 0 }
 
 // Catalog holds every series of the process. It is safe for concurrent use;
 // the lanes come here on the first sight of a series only.
@@ -194,7 +158,7 @@ func (c *Catalog) Admit(m *protocol.Metric, key []byte, from func() Source) *Ser
 func (c *Catalog) Delete(list []*Series) {
 	for _, s := range list {
 		s.SetID(0)
-		s.gone.Store(true)
+		s.marks.Or(gone)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -217,8 +181,8 @@ func (c *Catalog) Rest() {
 
 // Return says that a series is there, which may have been deleted.
 func (c *Catalog) Return(s *Series) {
-	if !s.gone.Load() || !s.gone.CompareAndSwap(true, false) {
-		return
+	if !s.Gone() || s.marks.And(^uint32(gone))&gone == 0 {
+		return // it was there, or another lane says so
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

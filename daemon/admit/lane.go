@@ -18,17 +18,11 @@ type Lane struct {
 	number  int
 	catalog *Catalog
 	aliases *aliases
-	refs    []*Series
-	plain   []uint32 // by series: one more than its reference at rate 1, 0 where it has none
-	byRate  map[refKey]uint32
+	series  []uint32 // by reference, the series' index
+	refs    refs
 	rates   map[float64]struct{}
 	key     []byte
 	from    func() Source // of what comes now; may be nil
-}
-
-type refKey struct {
-	series uint32
-	rate   float64
 }
 
 // NewLane returns a lane without references. It keeps up to maxAliases raw
@@ -52,7 +46,7 @@ func NewLanes(n int, c *Catalog, maxAliases int) []*Lane {
 }
 
 func newLane(number int, c *Catalog, a *aliases) *Lane {
-	return &Lane{number: number, catalog: c, aliases: a, byRate: map[refKey]uint32{}, rates: map[float64]struct{}{1: {}}}
+	return &Lane{number: number, catalog: c, aliases: a, rates: map[float64]struct{}{1: {}}}
 }
 
 // Find looks up the spellings of up to scan.GroupSize lines of buf that Remember was
@@ -64,7 +58,7 @@ func (l *Lane) Find(buf []byte, lines []scan.Line, found []Alias) { l.aliases.fi
 // as with a gauge's delta: a second entry would lengthen every later probe.
 func (l *Lane) Remember(name, suffix []byte, ref uint32) {
 	if _, known := l.aliases.lookup(name, suffix); !known {
-		s := l.refs[ref]
+		s := l.Series(ref)
 		l.aliases.insert(s.Index, name, suffix, Alias{Ref: ref, Type: s.Type})
 	}
 }
@@ -74,10 +68,17 @@ func (l *Lane) Remember(name, suffix []byte, ref uint32) {
 func (l *Lane) Forget() { l.aliases.reset() }
 
 // Series returns the series behind a reference of this lane.
-func (l *Lane) Series(ref uint32) *Series { return l.refs[ref] }
+func (l *Lane) Series(ref uint32) *Series { return l.catalog.At(l.series[ref]) }
+
+// Index returns the index of that series.
+func (l *Lane) Index(ref uint32) uint32 { return l.series[ref] }
+
+// Refs appends the references under which the lane knows a series, by rising
+// reference. Unlike everything else here it may be called by anybody.
+func (l *Lane) Refs(dst []uint32, s *Series) []uint32 { return l.refs.all(dst, s.Index) }
 
 // NextRef returns the reference that the next definition will get.
-func (l *Lane) NextRef() uint32 { return uint32(len(l.refs)) }
+func (l *Lane) NextRef() uint32 { return uint32(len(l.series)) }
 
 // From says whom the metrics that follow are from. The function is called where
 // one of them makes a series, and may be nil.
@@ -107,30 +108,13 @@ func (l *Lane) Admit(m *protocol.Metric) Admission {
 // refer returns the reference of a series at a rate, and makes one where there is
 // none.
 func (l *Lane) refer(s *Series, rate, own float64) Admission {
-	if ref, ok := l.known(s, rate); ok {
+	if ref, ok := l.refs.at(s.Index, rate); ok {
 		return Admission{Ref: ref, Series: s, Rate: own}
 	}
-	ref := uint32(len(l.refs))
-	l.refs = append(l.refs, s)
-	if rate == 1 {
-		l.plain = append(l.plain, make([]uint32, max(0, int(s.Index)+1-len(l.plain)))...)
-		l.plain[s.Index] = ref + 1
-	} else {
-		l.byRate[refKey{s.Index, rate}] = ref
-	}
-	s.addRef(LaneRef{Lane: int32(l.number), Ref: ref})
+	ref := l.NextRef()
+	l.series = append(l.series, s.Index)
+	l.refs.add(s.Index, rate, ref)
 	return Admission{Ref: ref, Series: s, Rate: own, New: true, Def: record.Def{Rate: rate, Key: s.Bytes()}}
-}
-
-func (l *Lane) known(s *Series, rate float64) (ref uint32, ok bool) {
-	if rate != 1 {
-		ref, ok = l.byRate[refKey{s.Index, rate}]
-		return ref, ok
-	}
-	if int(s.Index) >= len(l.plain) || l.plain[s.Index] == 0 {
-		return 0, false
-	}
-	return l.plain[s.Index] - 1, true
 }
 
 // rate splits a sampling rate into what the reference carries and what the

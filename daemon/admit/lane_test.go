@@ -2,6 +2,7 @@ package admit_test
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -96,32 +97,53 @@ func TestLanesShareSeries(t *testing.T) {
 	if a.Series != b.Series || b.Series != rated.Series {
 		t.Fatal("two series for one key")
 	}
-	want := []admit.LaneRef{{Lane: 0, Ref: 0}, {Lane: 1, Ref: 1}, {Lane: 1, Ref: 2}}
-	if got := a.Series.Refs(); fmt.Sprint(got) != fmt.Sprint(want) {
-		t.Errorf("references %v, want %v", got, want)
+	later := second.Admit(parse(t, "late:1|c|@0.5"))
+	second.Admit(parse(t, "late:1|c"))
+	for _, want := range []struct {
+		lane *admit.Lane
+		s    *admit.Series
+		refs []uint32
+	}{{first, a.Series, []uint32{0}}, {second, a.Series, []uint32{1, 2}}, {second, later.Series, []uint32{3, 4}}, {first, later.Series, nil}} {
+		if got := want.lane.Refs(nil, want.s); !slices.Equal(got, want.refs) {
+			t.Errorf("%s: references %v, want %v", want.s.Key, got, want.refs)
+		}
 	}
 }
 
-// TestRefsBesideAdmission reads a series' references while lanes add to them.
+// TestRefsBesideAdmission reads references while their lane adds to them.
 func TestRefsBesideAdmission(t *testing.T) {
-	const lanes = 8
-	c := admit.NewCatalog(100)
-	s := admitLine(t, c, "a:1|c")
+	const series = 5_000
+	c := admit.NewCatalog(2 * series)
+	l := admit.NewLane(0, c, 100)
+	first := l.Admit(parse(t, "first:1|c")).Series
 	var wg sync.WaitGroup
-	for n := range lanes {
-		m := parse(t, "a:1|c")
-		wg.Go(func() { admit.NewLane(n, c, 100).Admit(m) })
+	wg.Go(func() {
+		for i := range series {
+			l.Admit(parse(t, fmt.Sprintf("a.%d:1|c", i)))
+			if i%100 == 0 {
+				l.Admit(parse(t, fmt.Sprintf("a.%d:1|c|@0.5", i)))
+			}
+		}
+	})
+	for range 2 {
 		wg.Go(func() {
-			for _, r := range s.Refs() {
-				if r.Ref != 0 || r.Lane < 0 || r.Lane >= lanes {
-					t.Errorf("reference %+v", r)
+			for range series {
+				if got := l.Refs(nil, first); !slices.Equal(got, []uint32{0}) {
+					t.Errorf("references %v", got)
+				}
+				all := c.Snapshot()
+				newest := all[len(all)-1]
+				if refs := l.Refs(nil, newest); newest != first && slices.Contains(refs, 0) {
+					t.Errorf("%s has the reference of another", newest.Key)
 				}
 			}
 		})
 	}
 	wg.Wait()
-	if n := len(s.Refs()); n != lanes {
-		t.Errorf("%d references for %d lanes", n, lanes)
+	for _, s := range c.Snapshot() {
+		if n := len(l.Refs(nil, s)); n < 1 {
+			t.Errorf("%s has no reference", s.Key)
+		}
 	}
 }
 

@@ -90,7 +90,7 @@ type Window struct {
 // Window reads the series' points that are not in the store, distributions in the
 // detail that is asked for.
 func (s *Set) Window(ctx context.Context, list []*admit.Series, d aggregate.Detail) (Window, error) {
-	refs := refsByLane(list, len(s.workers))
+	refs := s.refsByLane(list)
 	indexes := make([]uint32, len(list))
 	for i, one := range list {
 		indexes[i] = one.Index
@@ -111,11 +111,11 @@ func (s *Set) Window(ctx context.Context, list []*admit.Series, d aggregate.Deta
 	return win, err
 }
 
-func refsByLane(list []*admit.Series, lanes int) [][]uint32 {
-	refs := make([][]uint32, lanes)
-	for _, s := range list {
-		for _, r := range s.Refs() {
-			refs[r.Lane] = append(refs[r.Lane], r.Ref)
+func (s *Set) refsByLane(list []*admit.Series) [][]uint32 {
+	refs := make([][]uint32, len(s.workers))
+	for n, w := range s.workers {
+		for _, one := range list {
+			refs[n] = w.admit.Refs(refs[n], one)
 		}
 	}
 	return refs

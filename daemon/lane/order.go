@@ -23,7 +23,7 @@ type order struct {
 // becomeOrdered marks gauges whose first delta is about to be logged.
 func (o *order) becomeOrdered(series []*admit.Series) {
 	for _, s := range series {
-		s.Ordered.Store(true)
+		s.SetOrdered()
 	}
 	o.turned = append(o.turned, series...)
 }
@@ -34,9 +34,9 @@ func (o *order) becomeOrdered(series []*admit.Series) {
 func (w *worker) learn() (any bool) {
 	turned := w.set.order.turned
 	for _, s := range turned[w.turned:] {
-		for _, r := range s.Refs() {
-			if int(r.Lane) == w.number && int(r.Ref) < len(w.taker.kinds) {
-				w.taker.kinds[r.Ref].ordered, w.taker.anyOrdered = true, true
+		for _, ref := range w.admit.Refs(nil, s) {
+			if int(ref) < len(w.taker.kinds) {
+				w.taker.kinds[ref].ordered, w.taker.anyOrdered = true, true
 			}
 		}
 	}

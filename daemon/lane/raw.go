@@ -135,7 +135,7 @@ func (w *worker) settleRaw() {
 	kept := b.Raw[:0]
 	for i := range b.Raw {
 		s := b.Raw[i]
-		switch w.set.order.recent.Decide(w.admit.Series(s.Ref).Index, &s) {
+		switch w.set.order.recent.Decide(w.admit.Index(s.Ref), &s) {
 		case aggregate.Fresh:
 			kept = append(kept, s)
 		case aggregate.Repeated:
@@ -155,7 +155,7 @@ func (w *worker) settleRaw() {
 func (w *worker) forgetRaw() {
 	for i := range w.taker.batch.Raw {
 		s := &w.taker.batch.Raw[i]
-		w.set.order.recent.Forget(w.admit.Series(s.Ref).Index, s)
+		w.set.order.recent.Forget(w.admit.Index(s.Ref), s)
 	}
 }
 

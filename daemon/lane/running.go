@@ -36,7 +36,7 @@ type Progress struct {
 // of taking lines is not touched. Asked for nothing, the lanes forget what they
 // kept for it.
 func (s *Set) Progress(ctx context.Context, list []*admit.Series, bucket int64) (Progress, error) {
-	p := plan(list, len(s.workers))
+	p := s.plan(list)
 	answers := make([][]aggregate.Running, len(s.workers))
 	buckets, held := make([]int64, len(s.workers)), make([]int, len(s.workers))
 	err := s.ask(ctx, func(w *worker) {
@@ -72,16 +72,18 @@ type planned struct {
 	ordered []int32    // gauges whose changes go through the log's order
 }
 
-func plan(list []*admit.Series, lanes int) planned {
-	p := planned{refs: make([][]uint32, lanes), rows: make([][]int32, lanes)}
-	for i, s := range list {
-		if s.Type == protocol.Gauge && s.Ordered.Load() {
+func (s *Set) plan(list []*admit.Series) planned {
+	p := planned{refs: make([][]uint32, len(s.workers)), rows: make([][]int32, len(s.workers))}
+	for i, one := range list {
+		if one.Type == protocol.Gauge && one.Ordered() {
 			p.ordered = append(p.ordered, int32(i))
 			continue
 		}
-		for _, r := range s.Refs() {
-			p.refs[r.Lane] = append(p.refs[r.Lane], r.Ref)
-			p.rows[r.Lane] = append(p.rows[r.Lane], int32(i))
+		for n, w := range s.workers {
+			p.refs[n] = w.admit.Refs(p.refs[n], one)
+			for len(p.rows[n]) < len(p.refs[n]) {
+				p.rows[n] = append(p.rows[n], int32(i))
+			}
 		}
 	}
 	return p

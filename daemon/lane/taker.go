@@ -169,7 +169,7 @@ func (t *Taker) define(a admit.Admission) {
 	}
 	t.batch.Defs = append(t.batch.Defs, a.Def)
 	t.defined += len(a.Def.Key)
-	ordered := a.Series.Ordered.Load()
+	ordered := a.Series.Ordered()
 	t.kinds = append(t.kinds, refKind{a.Series.Type, ordered})
 	t.anyOrdered = t.anyOrdered || ordered
 }
@@ -214,7 +214,7 @@ func (t *Taker) order(a admit.Admission, v protocol.Value) {
 }
 
 func (t *Taker) isOrdered(s *admit.Series) bool {
-	return s.Ordered.Load() || (len(t.turning) > 0 && slices.Contains(t.turning, s))
+	return s.Ordered() || (len(t.turning) > 0 && slices.Contains(t.turning, s))
 }
 
 // moveSamples moves the plain samples of ordered gauges to the ordered ones.

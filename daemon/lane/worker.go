@@ -322,7 +322,7 @@ func (w *worker) place(units uint64, raw bool) []byte {
 	if len(t.batch.Ordered) > 0 { // a batch that is not taken turns nothing
 		o.becomeOrdered(t.turning)
 	}
-	o.ordered.Apply(&t.batch, func(ref uint32) uint32 { return w.admit.Series(ref).Index })
+	o.ordered.Apply(&t.batch, func(ref uint32) uint32 { return w.admit.Index(ref) })
 	if len(w.encoded) == 0 {
 		return nil
 	}
