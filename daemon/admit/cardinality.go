@@ -61,8 +61,14 @@ func (e *entry) add(s *Series) {
 	if e.series == nil {
 		e.series = e.first[:0]
 	}
+	if n := len(e.series); n == cap(e.series) && n >= fewSeries {
+		e.series = slices.Grow(e.series, n/8) // append would leave a quarter of them free
+	}
 	e.series = append(e.series, s)
 }
+
+// fewSeries is how many series of a name are worth no care.
+const fewSeries = 16
 
 // typeSeen is a type under which a name came, and who brought it first; nil
 // where nobody knows, as after a restart.

@@ -6,6 +6,9 @@ import (
 	"example.com/nexusctl/protocol"
 )
 
+// A type that does not fit its bits would be another's.
+const _ = uint(1<<typeBits - protocol.NumTypes)
+
 // dict is a lane's dictionary: what each reference stands for. It grows by pages,
 // so that a million references are never copied, and those that a sealed Part has
 // seen stay where they are.
@@ -14,20 +17,36 @@ type dict struct {
 	n     int
 }
 
-const dictPageSize = 1 << 12
+// dictPageSize leaves room for a page's pointer: with one reference more, it would
+// take a quarter more memory.
+const dictPageSize = 1<<12 - 1
 
-// dictPage keeps each reference in twelve bytes. Rates stand apart: nearly every
+// dictPage keeps each reference in eight bytes. Rates stand apart: nearly every
 // reference's is 1, and they would double it.
 type dictPage struct {
 	refs  [dictPageSize]packedRef
 	rates atomic.Pointer[[dictPageSize]float64] // nil while all are 1; a page grows beside its readers
 }
 
-type packedRef struct {
-	series, cell uint32
-	typ          protocol.Type
-	own          bool
-	rated        bool
+// packedRef is a reference's series, and what it is: its cell, two flags and its type.
+type packedRef struct{ series, what uint32 }
+
+const (
+	typeBits  = 3 // protocol.NumTypes is 8
+	ownRef    = 1 << typeBits
+	ratedRef  = 2 << typeBits
+	cellShift = typeBits + 2 // which leaves cellBits
+)
+
+func packRef(r *Ref) packedRef {
+	what := r.cell<<cellShift | uint32(r.Type)
+	if r.Own {
+		what |= ownRef
+	}
+	if r.Rate != 1 {
+		what |= ratedRef
+	}
+	return packedRef{r.Series, what}
 }
 
 func (d *dict) add(r Ref) {
@@ -35,7 +54,7 @@ func (d *dict) add(r Ref) {
 		d.pages = append(d.pages, new(dictPage))
 	}
 	page, i := d.pages[d.n/dictPageSize], d.n%dictPageSize
-	page.refs[i] = packedRef{r.Series, r.cell, r.Type, r.Own, r.Rate != 1}
+	page.refs[i] = packRef(&r)
 	if r.Rate != 1 {
 		if page.rates.Load() == nil {
 			page.rates.Store(new([dictPageSize]float64))
@@ -47,9 +66,9 @@ func (d *dict) add(r Ref) {
 
 func (d *dict) at(ref uint32) Ref {
 	page, i := d.pages[ref/dictPageSize], ref%dictPageSize
-	p := &page.refs[i]
-	r := Ref{Series: p.series, Type: p.typ, Rate: 1, Own: p.own, cell: p.cell}
-	if p.rated {
+	p := page.refs[i]
+	r := Ref{Series: p.series, Type: protocol.Type(p.what & (1<<typeBits - 1)), Rate: 1, Own: p.what&ownRef != 0, cell: p.what >> cellShift}
+	if p.what&ratedRef != 0 {
 		r.Rate = page.rates.Load()[i]
 	}
 	return r

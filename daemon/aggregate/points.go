@@ -51,7 +51,7 @@ func (g *Generation) Points(id func(series uint32) int64, state *State, emit fun
 
 // shard is what a generation holds of one of the store's shards.
 type shard struct {
-	touched []touch // slots of the generation's own bucket, by lane and reference: most of all
+	touched touches // slots of the generation's own bucket, by lane and reference: most of all
 	others  []entry // late slots and ordered gauges
 	raw     []block.Point
 }
@@ -63,6 +63,34 @@ type touch struct {
 	local uint16 // the series' place in its shard, below block.ShardSize
 	part  uint8  // below ledger.MaxLanes, or packedPart
 	kind  block.Kind
+}
+
+// touches are kept in pieces: a list that is copied each time it grows would leave
+// twice its size behind, in each of a thousand shards.
+type touches struct {
+	pieces []*[touchPiece]touch
+	n      int
+}
+
+const touchPiece = 128
+
+func (l *touches) add(t touch) {
+	if l.n%touchPiece == 0 {
+		l.pieces = append(l.pieces, new([touchPiece]touch))
+	}
+	l.pieces[l.n/touchPiece][l.n%touchPiece] = t
+	l.n++
+}
+
+// all goes through the touches in the order in which they were added.
+func (l *touches) all(yield func(touch) bool) {
+	for i, piece := range l.pieces {
+		for _, t := range piece[:min(touchPiece, l.n-i*touchPiece)] {
+			if !yield(t) {
+				return
+			}
+		}
+	}
 }
 
 // packedPart stands for no lane's part: cell is the place of a packed record.
@@ -87,7 +115,7 @@ func (s shards) of(id int64) *shard {
 func (s shards) touch(id int64, t touch) {
 	one := s.of(id)
 	t.local = uint16(id % block.ShardSize)
-	one.touched = append(one.touched, t)
+	one.touched.add(t)
 }
 
 func (s shards) other(id int64, e entry) {
@@ -138,7 +166,7 @@ type sorter struct {
 // entries returns a shard's, in the order in which they are merged. They are used
 // again for the next one.
 func (c *sorter) entries(number int64, s *shard) []entry {
-	c.sort(s.touched)
+	c.sort(&s.touched)
 	c.list = slices.Grow(c.list[:0], len(c.sorted)+len(s.others))
 	c.slots = slices.Grow(c.slots[:0], len(c.sorted)) // so that none of them moves
 	for _, t := range c.sorted {
@@ -166,16 +194,16 @@ func (c *sorter) unfold(t touch) (entry, slot) {
 
 // sort puts touches by series, and leaves those of one series as they stand. There
 // are as many series as places, so that counting them is enough.
-func (c *sorter) sort(touched []touch) {
+func (c *sorter) sort(touched *touches) {
 	clear(c.starts[:])
-	for _, t := range touched {
+	for t := range touched.all {
 		c.starts[t.local+1]++
 	}
 	for i := range block.ShardSize {
 		c.starts[i+1] += c.starts[i]
 	}
-	c.sorted = slices.Grow(c.sorted[:0], len(touched))[:len(touched)]
-	for _, t := range touched {
+	c.sorted = slices.Grow(c.sorted[:0], touched.n)[:touched.n]
+	for t := range touched.all {
 		c.sorted[c.starts[t.local]] = t
 		c.starts[t.local]++
 	}

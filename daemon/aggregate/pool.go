@@ -6,7 +6,7 @@ import (
 	"example.com/nexusctl/protocol/histogram"
 )
 
-// pool keeps pages of zeros, from tables that are in the store for the next ones. The
+// pool keeps empty pages, from tables that are in the store for the next ones. The
 // runtime's pools do not serve: they give up all they have within two collections,
 // and a generation of many series sees more of them than that.
 type pool[P any] struct {
@@ -37,7 +37,7 @@ func (p *pool[P]) get() *P {
 	return page
 }
 
-// put takes a page back, which must be zero.
+// put takes a page back, which must be empty.
 func (p *pool[P]) put(page *P) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -113,9 +113,11 @@ func (s *State) set(series uint32, v float64) {
 // would have readers wait.
 type advance struct {
 	state *State
-	pos   []uint64 // by series index, where the log has what is set
+	pages []*[posPage]uint64 // by series index, where the log has what is set
 	list  []seen
 }
+
+const posPage = 1 << 10
 
 type seen struct {
 	series uint32
@@ -136,15 +138,23 @@ func (a *advance) settle() {
 	a.state.mu.Lock()
 	defer a.state.mu.Unlock()
 	for _, g := range a.list {
-		if n := int(g.series) + 1; n > len(a.pos) {
-			a.pos = append(a.pos, make([]uint64, n-len(a.pos))...)
-		}
-		if g.pos >= a.pos[g.series] {
-			a.pos[g.series] = g.pos
+		if pos := a.pos(g.series); g.pos >= *pos {
+			*pos = g.pos
 			a.state.set(g.series, g.v)
 		}
 	}
 	a.list = a.list[:0]
+}
+
+func (a *advance) pos(series uint32) *uint64 {
+	n := int(series / posPage)
+	for n >= len(a.pages) {
+		a.pages = append(a.pages, nil)
+	}
+	if a.pages[n] == nil {
+		a.pages[n] = new([posPage]uint64)
+	}
+	return &a.pages[n][series%posPage]
 }
 
 // Forget makes gauges unknown: their next delta starts at 0. It returns how many

@@ -30,7 +30,7 @@ func (r *Ref) units() uint64 {
 // references' spots fit the processor's caches, where their Refs do not.
 type spot uint32
 
-const cellBits = 29 // of a spot; the rest is the way
+const cellBits = 27 // of a spot, and of a reference in the dictionary; of a spot the rest is the way
 
 func (s spot) way() way     { return way(s >> cellBits) }
 func (s spot) cell() uint32 { return uint32(s) & (1<<cellBits - 1) }
@@ -112,8 +112,20 @@ type histograms struct{ numbered[histogram.Histogram] }
 
 func (h *histograms) add(schema int) (place uint64) {
 	place = h.next(&histPages)
-	*h.at(place) = histogram.Make(schema)
+	h.at(place).Reset(schema)
 	return place
+}
+
+// release gives the pages back. What the histograms point to is given up but for few
+// bytes each: most of them take as many again in the next generation.
+func (h *histograms) release() {
+	for _, page := range h.pages {
+		for i := range page {
+			page[i].Reset(0)
+		}
+		histPages.put(page)
+	}
+	*h = histograms{}
 }
 
 type lateKey struct {
@@ -279,7 +291,7 @@ func (t *table) release() {
 	t.gauges.release()
 	t.sketches.release()
 	t.odds.release(&oddPages)
-	t.hists.release(&histPages)
+	t.hists.release()
 	t.sets, t.late, t.raw = nil, nil, nil
 	t.senders, t.keys, t.events = nil, nil, nil
 }

@@ -44,6 +44,15 @@ func Make(schema int) Histogram {
 	return Histogram{schema: min(max(schema, MinSchema), MaxSchema)}
 }
 
+// Reset makes h what Make returns, and keeps the memory of a few buckets for what
+// comes next: a histogram that is filled and emptied every ten seconds makes no
+// garbage then.
+func (h *Histogram) Reset(schema int) {
+	pairs := h.positive.pairs
+	*h = Make(schema)
+	h.positive.pairs = pairs[:0]
+}
+
 // noBuckets are the negative ones of a histogram that has none. They are never
 // written to.
 var noBuckets buckets
