@@ -243,14 +243,14 @@ func (c *Catalog) Len() int {
 // Overflowed returns how many first sights the budget has turned away.
 func (c *Catalog) Overflowed() uint64 { return c.overflowed.Load() }
 
-func (c *Catalog) lookup(hash uint32, key []byte) *Series {
+func (c *Catalog) lookup(hash uint64, key []byte) *Series {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.byKey.find(hash, key, c.all)
 }
 
 // add adds a series of a valid key, where there is none yet. hash is the key's.
-func (c *Catalog) add(hash uint32, key []byte, from *Source) *Series {
+func (c *Catalog) add(hash uint64, key []byte, from *Source) *Series {
 	if s := c.byKey.find(hash, key, c.all); s != nil {
 		return s
 	}
@@ -264,8 +264,8 @@ func (c *Catalog) add(hash uint32, key []byte, from *Source) *Series {
 	}
 	e := c.named(k.Name)
 	e.add(s)
-	c.byKey.insert(hash, len(c.all))
 	c.all = append(c.all, s)
+	c.byKey.insert(hash, c.all)
 	if budgeted(k.Name, k.Tags) {
 		c.census.admit(e, k.Type, k.Tags, from)
 	}

@@ -6,57 +6,62 @@ import (
 )
 
 // index finds a series by its canonical key: open addressing with linear probing,
-// half full at most. A slot is 32 bits of the key's hash and the series' number,
-// from 1; 0 is free. It holds no pointers, so that the collector does not walk it,
+// half full at most. A slot is the series' number, from 1, and eight more bits of the
+// key's hash; 0 is free. It holds no pointers, so that the collector does not walk it,
 // and a key is hashed once for a look-up and what follows it.
 type index struct {
-	seed  maphash.Seed // the process's own: no sender can aim collisions
-	slots []uint64
-	n     int
+	seed    maphash.Seed // the process's own: no sender can aim collisions
+	numbers []uint32
+	bits    []uint8
+	n       int
 }
 
-func newIndex() index { return index{seed: maphash.MakeSeed(), slots: make([]uint64, 1<<10)} }
+func newIndex() index {
+	const slots = 1 << 10
+	return index{seed: maphash.MakeSeed(), numbers: make([]uint32, slots), bits: make([]uint8, slots)}
+}
 
-func (x *index) hash(key []byte) uint32 { return uint32(maphash.Bytes(x.seed, key) >> 32) }
+func (x *index) hash(key []byte) uint64 { return maphash.Bytes(x.seed, key) }
+
+// bitsOf are those that do not choose the slot.
+func bitsOf(h uint64) uint8 { return uint8(h >> 56) }
 
 // find returns the series of the key whose hash is h, nil where there is none.
-func (x *index) find(h uint32, key []byte, all []*Series) *Series {
-	mask := uint32(len(x.slots) - 1)
+func (x *index) find(h uint64, key []byte, all []*Series) *Series {
+	mask := uint64(len(x.numbers) - 1)
 	for i := h & mask; ; i = (i + 1) & mask {
-		slot := x.slots[i]
-		if slot == 0 {
+		number := x.numbers[i]
+		if number == 0 {
 			return nil
 		}
-		if uint32(slot>>32) == h {
-			if s := all[uint32(slot)-1]; s.Key == string(key) {
+		if x.bits[i] == bitsOf(h) {
+			if s := all[number-1]; s.Key == string(key) {
 				return s
 			}
 		}
 	}
 }
 
-// insert adds a series that find has just missed.
-func (x *index) insert(h uint32, number int) {
-	if (x.n+1)*2 > len(x.slots) {
-		old := x.slots
-		x.slots = make([]uint64, 2*len(old))
-		for _, slot := range old {
-			if slot != 0 {
-				x.place(slot)
-			}
+// insert adds the newest of all series, which find has just missed.
+func (x *index) insert(h uint64, all []*Series) {
+	if (x.n+1)*2 > len(x.numbers) {
+		n := 2 * len(x.numbers)
+		x.numbers, x.bits = make([]uint32, n), make([]uint8, n)
+		for i, s := range all[:len(all)-1] {
+			x.place(x.hash(s.Bytes()), uint32(i+1))
 		}
 	}
 	x.n++
-	x.place(uint64(h)<<32 | uint64(number+1))
+	x.place(h, uint32(len(all)))
 }
 
-func (x *index) place(slot uint64) {
-	mask := uint32(len(x.slots) - 1)
-	i := uint32(slot>>32) & mask
-	for x.slots[i] != 0 {
+func (x *index) place(h uint64, number uint32) {
+	mask := uint64(len(x.numbers) - 1)
+	i := h & mask
+	for x.numbers[i] != 0 {
 		i = (i + 1) & mask
 	}
-	x.slots[i] = slot
+	x.numbers[i], x.bits[i] = number, bitsOf(h)
 }
 
 // shelf hands out memory for what is never given back, many at a time: a million

@@ -203,7 +203,7 @@ func Default() Config {
 		Aggregate: Aggregate{Resolution: Duration(10 * time.Second), Schema: 5, Idle: Duration(5 * time.Minute), WindowBytes: 256 << 20},
 		WAL:       WAL{Record: "all", Sync: "interval", Interval: Duration(100 * time.Millisecond), SegmentSize: 64 << 20},
 		Storage: Storage{
-			URL: "sqlite:nexus.db", MaxConnections: 8, Timeout: Duration(30 * time.Second), HeadBytes: 64 << 20,
+			URL: "sqlite:nexus.db", MaxConnections: 8, Timeout: Duration(30 * time.Second), HeadBytes: 32 << 20,
 			Retention10s: Duration(7 * day), Retention10sHistograms: Duration(2 * day), Retention1m: Duration(90 * day), Retention1h: Duration(3 * 365 * day),
 			SQLSeries: 1000,
 		},

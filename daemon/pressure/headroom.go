@@ -10,12 +10,12 @@ import (
 
 // The garbage that may gather beside what is in use. As much garbage as there are
 // objects, which is Go's own way, doubles the resident memory of a daemon of a
-// million series, and doubles what every cache adds while it fills. An eighth costs
+// million series, and doubles what every cache adds while it fills. A twelfth costs
 // more collections, each of which walks what has pointers: least keeps a small
 // daemon, whose heap is mostly such, from doing little else.
 const (
 	leastHeadroom = 32 << 20
-	headroomShare = 8
+	headroomShare = 12
 )
 
 // headroomEvery is how often the headroom is looked at: live memory changes with a
