@@ -10,9 +10,13 @@ func fetch[T any](list []*T) {
 	}
 }
 
-// fetchLines does the same to two lines of the cache from each pointer on.
+// fetchLines does the same to two lines of the cache from each pointer on, but for
+// those that are nil.
 func fetchLines(list []*byte) {
 	if len(list) > 0 {
 		fetchAll(unsafe.Pointer(unsafe.SliceData(list)), len(list), 2*64)
 	}
 }
+
+// bytesOf is a pointer to what is to be fetched.
+func bytesOf[T any](p *T) *byte { return (*byte)(unsafe.Pointer(p)) }

@@ -12,7 +12,9 @@ import (
 func fetchAll(list unsafe.Pointer, n int, _ uintptr) {
 	sum := byte(0)
 	for _, p := range unsafe.Slice((*unsafe.Pointer)(list), n) {
-		sum += *(*byte)(p)
+		if p != nil {
+			sum += *(*byte)(p)
+		}
 	}
 	runtime.KeepAlive(sum)
 }

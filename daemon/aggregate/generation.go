@@ -42,6 +42,7 @@ func (g *Generation) Replace(p *Packed) {
 		g.Parts[i].table = g.Parts[i].table.withoutSlots()
 	}
 	g.Packed = p
+	trimPools()
 }
 
 // Release gives the generation's memory back. Nothing of it may be read after.

@@ -20,17 +20,17 @@ func TestSilentTakesNoTable(t *testing.T) {
 		refs = append(refs, i)
 	}
 	l.Fold(0, b)
-	if n := len(l.View(refs, Whole).entries); n != 1000 || l.table.touchedPages() != 4 || l.table.hists.n != 500 {
-		t.Fatalf("%d series in %d pages, %d distributions", n, l.table.touchedPages(), l.table.hists.n)
+	if n := len(l.View(refs, Whole).entries); n != 1000 || l.table.touchedPages() != 4 || l.table.distributions() != 500 {
+		t.Fatalf("%d series in %d pages, %d distributions", n, l.table.touchedPages(), l.table.distributions())
 	}
 	l.Running(refs)
 	p := l.Seal(2, 10_000)
 	(&Generation{Parts: []Part{p}}).Release()
-	if p.table.touchedPages() != 0 || p.table.hists.n != 0 {
-		t.Errorf("the sealed tables keep %d pages, %d distributions", p.table.touchedPages(), p.table.hists.n)
+	if p.table.touchedPages() != 0 || p.table.distributions() != 0 {
+		t.Errorf("the sealed tables keep %d pages, %d distributions", p.table.touchedPages(), p.table.distributions())
 	}
-	if n := len(l.View(refs, Whole).entries); n != 0 || l.table.touchedPages() != 0 || l.table.hists.n != 0 {
-		t.Errorf("%d silent series take %d pages, %d distributions", n, l.table.touchedPages(), l.table.hists.n)
+	if n := len(l.View(refs, Whole).entries); n != 0 || l.table.touchedPages() != 0 || l.table.distributions() != 0 {
+		t.Errorf("%d silent series take %d pages, %d distributions", n, l.table.touchedPages(), l.table.distributions())
 	}
 	if l.Running(nil); l.Following() != 0 {
 		t.Errorf("nobody follows, for %d bytes", l.Following())
@@ -44,3 +44,5 @@ func TestSilentTakesNoTable(t *testing.T) {
 func (t *table) touchedPages() int {
 	return len(t.counters.pages) + len(t.gauges.pages) + len(t.sketches.pages)
 }
+
+func (t *table) distributions() uint64 { return t.few.n + t.hists.n }

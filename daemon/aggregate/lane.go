@@ -16,7 +16,6 @@ import (
 
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/record"
-	"example.com/nexusctl/protocol/histogram"
 	"example.com/nexusctl/storage/block"
 )
 
@@ -49,7 +48,7 @@ type Lane struct {
 // NewLane returns an empty lane in a generation.
 func NewLane(number int, o Options, generation uint64, bucket int64) *Lane {
 	// The process before may have closed a generation of the same bucket.
-	return &Lane{number: number, opts: o, table: newTable(), generation: generation, bucket: bucket, again: true}
+	return &Lane{number: number, opts: o, table: newTable(o.Schema), generation: generation, bucket: bucket, again: true}
 }
 
 // Generation returns the number of the open generation.
@@ -114,22 +113,19 @@ func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 			t.countOdd(c, v)
 		}
 	}
-	hists := t.histogramsOf(sketches, &g.hists, l.opts.Schema) // whose cells have come meanwhile
+	t.fetchDistributions(sketches, g) // whose cells have come meanwhile
 	for k, p := range g.of(plainGauge) {
 		gauges[k].gauge(samples[p.sample].Value, at, pos)
 	}
-	for k, h := range hists {
-		g.buckets[k%foldGroup] = h.Memory()
-	}
-	fetchLines(g.buckets[:len(hists)])
+	t.fetchBuckets(sketches, g)
 	for k, p := range g.of(plainHistogram) {
-		hists[k].Add(samples[p.sample].Value, 1)
+		t.sample(sketches[k], samples[p.sample].Value)
 	}
 	t.values += uint64(len(samples) - g.n[special])
 	for _, p := range g.of(special) {
 		r := l.dict.at(samples[p.sample].Ref)
 		t.values += r.units()
-		t.fold(&r, samples[p.sample].Value, 1/r.Rate, at, pos, l.opts.Schema)
+		t.fold(&r, samples[p.sample].Value, 1/r.Rate, at, pos)
 	}
 }
 
@@ -142,8 +138,7 @@ type group struct {
 	counters [foldGroup]*counter
 	gauges   [foldGroup]*slot
 	sketches [foldGroup]*sketched
-	hists    [foldGroup]*histogram.Histogram
-	buckets  [foldGroup]*byte
+	memory   [foldGroup]*byte
 }
 
 // pick is a sample and its reference's cell.
@@ -161,14 +156,24 @@ func cellsOf[T any](pages *paged[T], picks []pick, cells *[foldGroup]*T) []*T {
 	return cells[:len(picks)]
 }
 
-// histogramsOf does the same to the histograms of cells, and counts their samples.
-func (t *table) histogramsOf(cells []*sketched, hists *[foldGroup]*histogram.Histogram, schema int) []*histogram.Histogram {
+// fetchDistributions has the processor fetch the values, or the histograms, of cells.
+func (t *table) fetchDistributions(cells []*sketched, g *group) {
 	for k, s := range cells {
-		s.n++
-		hists[k%foldGroup] = t.histogram(&s.place, schema)
+		g.memory[k%foldGroup] = t.memory(s)
 	}
-	fetch(hists[:len(cells)])
-	return hists[:len(cells)]
+	fetchLines(g.memory[:len(cells)])
+}
+
+// fetchBuckets does the same to the buckets, of those that have a histogram.
+func (t *table) fetchBuckets(cells []*sketched, g *group) {
+	n := 0
+	for _, s := range cells {
+		if s.place != 0 && s.place&isFew == 0 {
+			g.memory[n%foldGroup] = t.hists.at(s.place).Memory()
+			n++
+		}
+	}
+	fetchLines(g.memory[:n])
 }
 
 func (l *Lane) timed(pos uint64, at int64, s record.Timed) {
@@ -183,10 +188,10 @@ func (l *Lane) timed(pos uint64, at int64, s record.Timed) {
 	}
 	l.table.values += r.units()
 	if bucket != l.bucket {
-		l.table.foldLate(l.table.lateSlot(s.Ref, bucket), &r, s.Value, weight, at, pos, l.opts.Schema)
+		l.table.foldLate(l.table.lateSlot(s.Ref, bucket), &r, s.Value, weight, at, pos)
 		return
 	}
-	l.table.fold(&r, s.Value, weight, at, pos, l.opts.Schema)
+	l.table.fold(&r, s.Value, weight, at, pos)
 }
 
 // Crowded says that the generation holds as many late slots, raw samples, or bytes

@@ -21,6 +21,7 @@ var (
 	gaugePages   pool[[pageCells]slot]
 	sketchPages  pool[[pageCells]sketched]
 	oddPages     pool[[numberedPage]odd]
+	fewPages     pool[[numberedPage]values]
 	histPages    pool[[numberedPage]histogram.Histogram]
 )
 
@@ -61,5 +62,6 @@ func trimPools() {
 	gaugePages.trim()
 	sketchPages.trim()
 	oddPages.trim()
+	fewPages.trim()
 	histPages.trim()
 }

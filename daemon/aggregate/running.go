@@ -31,6 +31,7 @@ type follower struct {
 	early   bool     // a generation of the open bucket is sealed
 	carried map[uint32]Running
 	seen    map[uint32]*histogram.Histogram
+	room    *histogram.Histogram // for one of few values
 }
 
 // Running tells how far the references have come in the open bucket, in their
@@ -43,7 +44,7 @@ func (l *Lane) Running(refs []uint32) (list []Running, bucket int64) {
 	}
 	if l.follow == nil {
 		// What this bucket held before is not known, unless nothing was sealed.
-		l.follow = &follower{early: l.again, carried: map[uint32]Running{}, seen: map[uint32]*histogram.Histogram{}}
+		l.follow = &follower{early: l.again, carried: map[uint32]Running{}, seen: map[uint32]*histogram.Histogram{}, room: histogram.New(l.opts.Schema)}
 	}
 	f := l.follow
 	f.refs = refs
@@ -95,7 +96,7 @@ func (f *follower) running(l *Lane, ref uint32) Running {
 			r.Last, r.Pos = s.last, s.pos
 		}
 	case block.Histogram:
-		r.Hist = joined(r.Hist, f.since(ref, l.table.hists.at(s.pos)))
+		r.Hist = joined(r.Hist, f.since(ref, l.table.distribution(s.pos, s.n, f.room)))
 	}
 	return r
 }

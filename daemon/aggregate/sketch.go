@@ -16,10 +16,11 @@ type sketch struct {
 	coded []byte // a packed one, instead: nothing is merged with it
 
 	spare *histogram.Histogram // the copy of the last one that needed any
+	room  *histogram.Histogram // where few values are counted
 }
 
 // clear makes it empty.
-func (k *sketch) clear() { *k = sketch{spare: k.spare} }
+func (k *sketch) clear() { *k = sketch{spare: k.spare, room: k.room} }
 
 func (k *sketch) add(e *entry, kind block.Kind) {
 	switch {
@@ -29,21 +30,41 @@ func (k *sketch) add(e *entry, kind block.Kind) {
 		k.bare = true
 		k.addHistogram(e.totals)
 	case kind == block.Histogram:
-		k.addHistogram(e.table.hists.at(e.slot.pos))
+		k.makeOwn() // before the room is used again, which may hold what it has
+		k.addHistogram(e.table.distribution(e.slot.pos, e.slot.n, k.makeRoom(e.table.schema)))
 	case kind == block.Set:
 		k.addSet(e.table.sets[e.slot.pos-1])
 	}
 }
 
 func (k *sketch) addHistogram(h *histogram.Histogram) {
-	switch {
-	case k.hist == nil:
+	if k.hist == nil {
 		k.hist = h
 		return
-	case !k.own:
-		k.hist, k.own = k.copyOf(k.hist), true
 	}
+	k.makeOwn()
 	k.hist.Merge(h)
+}
+
+// makeOwn makes what the sketch has its own to be merged into: a copy, or the room
+// itself, in whose place the spare one is taken.
+func (k *sketch) makeOwn() {
+	switch {
+	case k.hist == nil || k.own:
+		return
+	case k.hist == k.room:
+		k.room, k.spare = k.spare, k.room
+	default:
+		k.hist = k.copyOf(k.hist)
+	}
+	k.own = true
+}
+
+func (k *sketch) makeRoom(schema int) *histogram.Histogram {
+	if k.room == nil {
+		k.room = histogram.New(schema)
+	}
+	return k.room
 }
 
 func (k *sketch) copyOf(h *histogram.Histogram) *histogram.Histogram {

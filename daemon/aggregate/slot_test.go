@@ -36,10 +36,10 @@ func TestCounterSums(t *testing.T) {
 			n := uint64(0)
 			for _, values := range c.slots {
 				var late slot // keeps everything in itself
-				tab, r := newTable(), Ref{Type: protocol.Counter, Rate: 1}
+				tab, r := newTable(5), Ref{Type: protocol.Counter, Rate: 1}
 				for _, v := range values {
 					late.count(v)
-					tab.fold(&r, v, 1, 0, 0, 5)
+					tab.fold(&r, v, 1, 0, 0)
 					n++
 				}
 				s := tab.slot(&r)

@@ -90,7 +90,9 @@ type table struct {
 	gauges   paged[slot]
 	sketches paged[sketched]
 	odds     numbered[odd] // of counters that need one
+	few      few           // distributions of few values
 	hists    histograms
+	schema   int // of new histograms
 	sets     []*histogram.Set
 	late     map[lateKey]*slot // samples whose own time lies in another bucket
 	raw      map[uint32][]rawSample
@@ -133,13 +135,13 @@ type lateKey struct {
 	bucket int64
 }
 
-func newTable() *table {
-	return &table{counters: paged[counter]{pool: &counterPages}, gauges: paged[slot]{pool: &gaugePages}, sketches: paged[sketched]{pool: &sketchPages}}
+func newTable(schema int) *table {
+	return &table{schema: schema, counters: paged[counter]{pool: &counterPages}, gauges: paged[slot]{pool: &gaugePages}, sketches: paged[sketched]{pool: &sketchPages}}
 }
 
 // next returns an empty table for the references of t.
 func (t *table) next() *table {
-	return &table{counters: t.counters.like(), gauges: t.gauges.like(), sketches: t.sketches.like()}
+	return &table{schema: t.schema, counters: t.counters.like(), gauges: t.gauges.like(), sketches: t.sketches.like()}
 }
 
 // slot returns what a reference gathered; its n is 0 where nothing came.
@@ -192,7 +194,7 @@ func (t *table) lateSlot(ref uint32, bucket int64) *slot {
 
 // fold adds one value to a reference's cell; what it counts in the ledger is for
 // the caller.
-func (t *table) fold(r *Ref, v, weight float64, at int64, pos uint64, schema int) {
+func (t *table) fold(r *Ref, v, weight float64, at int64, pos uint64) {
 	switch kindOf(r.Type) {
 	case block.Counter:
 		if c := t.counters.at(r.cell); !c.count(v * weight) {
@@ -202,38 +204,35 @@ func (t *table) fold(r *Ref, v, weight float64, at int64, pos uint64, schema int
 		t.gauges.at(r.cell).gauge(v, at, pos)
 	default:
 		s := t.sketches.at(r.cell)
+		if r.Type != protocol.Set && weight == 1 {
+			t.sample(s, v)
+			return
+		}
+		t.sketch(&s.place, s.n, r, v, weight)
 		s.n++
-		t.sketch(&s.place, r, v, weight, schema)
 	}
 }
 
 // foldLate does the same to a slot of another bucket.
-func (t *table) foldLate(s *slot, r *Ref, v, weight float64, at int64, pos uint64, schema int) {
+func (t *table) foldLate(s *slot, r *Ref, v, weight float64, at int64, pos uint64) {
 	switch kindOf(r.Type) {
 	case block.Counter:
 		s.count(v * weight)
 	case block.Gauge:
 		s.gauge(v, at, pos)
 	default:
+		t.sketch(&s.pos, s.n, r, v, weight)
 		s.n++
-		t.sketch(&s.pos, r, v, weight, schema)
 	}
 }
 
-func (t *table) sketch(place *uint64, r *Ref, v, weight float64, schema int) {
+// sketch adds a value of any weight to a distribution, or to a set, which had n.
+func (t *table) sketch(place *uint64, n uint64, r *Ref, v, weight float64) {
 	if r.Type == protocol.Set {
 		t.set(place).AddHash(memberHash(v))
 		return
 	}
-	t.histogram(place, schema).Add(v, weight)
-}
-
-// histogram returns the one at a place, which it gets where it has none.
-func (t *table) histogram(place *uint64, schema int) *histogram.Histogram {
-	if *place == 0 {
-		*place = t.hists.add(schema)
-	}
-	return t.hists.at(*place)
+	t.spread(place, n).Add(v, weight)
 }
 
 func (t *table) set(place *uint64) *histogram.Set {
@@ -278,7 +277,7 @@ func (t *table) deliver(b *record.Batch) {
 // withoutSlots returns a table with everything but slots, and gives their pages back.
 // This one must not be read any more.
 func (t *table) withoutSlots() *table {
-	rest := newTable()
+	rest := newTable(t.schema)
 	rest.raw, rest.raws, rest.senders, rest.keys = t.raw, t.raws, t.senders, t.keys
 	rest.events, rest.eventBytes, rest.values, rest.counts = t.events, t.eventBytes, t.values, t.counts
 	t.release()
@@ -291,6 +290,7 @@ func (t *table) release() {
 	t.gauges.release()
 	t.sketches.release()
 	t.odds.release(&oddPages)
+	t.few.release()
 	t.hists.release()
 	t.sets, t.late, t.raw = nil, nil, nil
 	t.senders, t.keys, t.events = nil, nil, nil

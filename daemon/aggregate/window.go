@@ -62,11 +62,11 @@ func (t *table) copyEntry(lane int, dict *dict, ref uint32, bucket int64, s *slo
 	e := entry{series: r.Series, time: bucket, lane: lane, ref: ref, kind: kindOf(r.Type), slot: &c}
 	switch {
 	case e.kind == block.Histogram && d == Totals:
-		totals := t.hists.at(s.pos).Totals()
+		totals := t.distribution(s.pos, s.n, histogram.New(t.schema)).Totals()
 		e.totals = &totals
 	case e.kind == block.Histogram:
 		e.table = new(table)
-		h := t.hists.at(s.pos)
+		h := t.distribution(s.pos, s.n, histogram.New(t.schema))
 		c.pos = e.table.hists.add(h.Schema())
 		e.table.hists.at(c.pos).Merge(h)
 	case e.kind == block.Set:
