@@ -6,9 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
 	"time"
 
+	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage/dialect"
 )
 
@@ -71,8 +72,8 @@ type Flush struct {
 	Blocks   []Block
 	Events   []Event
 	Counts   Counts
-	Until    int64   // the Writer's Watermark once this is stored
-	Named    []Named // since the writer's last flush
+	Until    int64           // the Writer's Watermark once this is stored
+	Named    iter.Seq[Named] // since the writer's last flush, gone through at each try; may be nil
 }
 
 // Named is a series and the id that Resolve gave it.
@@ -221,24 +222,58 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
 	return true, nil
 }
 
-func (s *Store) checkNames(ctx context.Context, tx *sql.Tx, named []Named) error {
-	for part := range slices.Chunk(named, s.db.MaxRows(2)) {
-		ids, hashes := make([]int64, len(part)), make([][]byte, len(part))
-		for i, n := range part {
-			h := keyHash(n.Key)
-			ids[i], hashes[i] = n.ID, h[:]
-		}
-		body, args := s.db.Rows([]dialect.Column{{Name: "id", Values: ids}, {Name: "h", Values: hashes}})
-		var found int
-		err := tx.QueryRowContext(ctx, "WITH wanted(id, h) AS ("+body+") SELECT COUNT(*) FROM wanted CROSS JOIN series WHERE series.id = wanted.id AND series.key_hash = wanted.h", args...).Scan(&found)
-		if err != nil {
+// checkNames holds that the store has the names that it gave. A million of them are
+// never in memory at once.
+func (s *Store) checkNames(ctx context.Context, tx *sql.Tx, named iter.Seq[Named]) error {
+	if named == nil {
+		return nil
+	}
+	c := nameCheck{store: s, tx: tx, sums: make([]series.Hash, 0, s.db.MaxRows(2))}
+	for n := range named {
+		if err := c.add(ctx, n); err != nil {
 			return err
 		}
-		if found != len(part) {
-			s.index.forget()
-			return ErrRenamed
+	}
+	return c.ask(ctx)
+}
+
+// nameCheck gathers names for one question.
+type nameCheck struct {
+	store *Store
+	tx    *sql.Tx
+	ids   []int64
+	sums  []series.Hash // of the keys, with room for as many as are asked for at once
+}
+
+func (c *nameCheck) add(ctx context.Context, n Named) error {
+	if len(c.sums) == cap(c.sums) {
+		if err := c.ask(ctx); err != nil {
+			return err
 		}
 	}
+	c.ids, c.sums = append(c.ids, n.ID), append(c.sums, keyHash(n.Key))
+	return nil
+}
+
+func (c *nameCheck) ask(ctx context.Context) error {
+	if len(c.ids) == 0 {
+		return nil
+	}
+	hashes := make([][]byte, len(c.sums))
+	for i := range c.sums {
+		hashes[i] = c.sums[i][:]
+	}
+	body, args := c.store.db.Rows([]dialect.Column{{Name: "id", Values: c.ids}, {Name: "h", Values: hashes}})
+	var found int
+	err := c.tx.QueryRowContext(ctx, "WITH wanted(id, h) AS ("+body+") SELECT COUNT(*) FROM wanted CROSS JOIN series WHERE series.id = wanted.id AND series.key_hash = wanted.h", args...).Scan(&found)
+	if err != nil {
+		return err
+	}
+	if found != len(c.ids) {
+		c.store.index.forget()
+		return ErrRenamed
+	}
+	c.ids, c.sums = c.ids[:0], c.sums[:0]
 	return nil
 }
 

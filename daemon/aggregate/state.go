@@ -102,6 +102,9 @@ func (s *State) Set(series uint32, v float64) {
 }
 
 func (s *State) set(series uint32, v float64) {
+	if n := int(series) + 1; n > cap(s.last) {
+		s.last = slices.Grow(s.last, n-len(s.last)+n/8) // append would leave a quarter of it free
+	}
 	for int(series) >= len(s.last) {
 		s.last = append(s.last, math.NaN())
 	}

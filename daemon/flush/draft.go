@@ -24,7 +24,7 @@ type draft struct {
 	reason  map[int64]error  // why, by such an id
 	shards  []*shard         // by rising number
 	top     busiest
-	named   []storage.Named
+	named   []*admit.Series
 	scratch []byte         // of the block being made
 	own     map[int64]bool // ids of the daemon's own signals, which the ledger does not count
 
@@ -129,10 +129,7 @@ func (f *Flusher) encode(d *draft, state *aggregate.State) error {
 		return err
 	}
 	slices.SortFunc(d.shards, func(a, b *shard) int { return cmp.Compare(a.number, b.number) })
-	d.named = make([]storage.Named, len(f.named))
-	for i, s := range f.named {
-		d.named[i] = storage.Named{ID: s.ID(), Key: s.Bytes()}
-	}
+	d.named = f.named
 	return nil
 }
 
@@ -251,7 +248,7 @@ func (d *draft) flush() storage.Flush { return d.with(d.shards) }
 // with is the draft with no other blocks than those of the shards.
 func (d *draft) with(shards []*shard) storage.Flush {
 	const hour = 3_600_000
-	f := storage.Flush{Writer: d.writer, From: d.from, To: d.g.To, Seq: d.g.Number, Hour: d.g.Bucket / hour, Counts: d.counts(), Until: d.g.Next.Bucket, Named: d.named}
+	f := storage.Flush{Writer: d.writer, From: d.from, To: d.g.To, Seq: d.g.Number, Hour: d.g.Bucket / hour, Counts: d.counts(), Until: d.g.Next.Bucket, Named: d.names}
 	for _, s := range shards {
 		if s.data != nil {
 			f.Blocks = append(f.Blocks, storage.Block{Shard: s.number, Data: s.data})
@@ -259,6 +256,15 @@ func (d *draft) with(shards []*shard) storage.Flush {
 		f.Events = rows(f.Events, s.events)
 	}
 	return f
+}
+
+// names goes through the series that were named since the last commit.
+func (d *draft) names(yield func(storage.Named) bool) {
+	for _, s := range d.named {
+		if !yield(storage.Named{ID: s.ID(), Key: s.Bytes()}) {
+			return
+		}
+	}
 }
 
 // counts are the ledger terms that the flush moves.

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"example.com/nexusctl/storage"
@@ -44,13 +45,14 @@ func testRenamed(t *testing.T, open Open) {
 	list := keys(700, "a")
 	ids := must[[]int64](t)(s.Resolve(ctx, list))
 	f := storage.Flush{Writer: "w", To: 10, Seq: 1, Hour: hour}
+	var named []storage.Named
 	for i, id := range ids {
-		f.Named = append(f.Named, storage.Named{ID: id, Key: list[i]})
+		named = append(named, storage.Named{ID: id, Key: list[i]})
 	}
-	wrong := f
-	wrong.Named = append([]storage.Named(nil), f.Named...)
+	wrong, altered := f, slices.Clone(named)
+	f.Named, wrong.Named = slices.Values(named), slices.Values(altered)
 	for what, n := range map[string]storage.Named{"an id that nobody has": {ID: 1 << 30, Key: list[600]}, "the id of another series": {ID: ids[0], Key: list[600]}} {
-		wrong.Named[600] = n
+		altered[600] = n
 		if applied, err := s.Commit(ctx, wrong); applied || !errors.Is(err, storage.ErrRenamed) {
 			t.Errorf("%s: %v, %v", what, applied, err)
 		}
