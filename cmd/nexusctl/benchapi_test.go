@@ -45,7 +45,7 @@ func TestBenchAPI(t *testing.T) {
 }
 
 func TestBenchAPIUsage(t *testing.T) {
-	for _, bad := range [][]string{{"api", "--duration", "0s"}, {"api", "--rate", "x"}, {"api", "--rate", "1M"}, {"api", "--lines", "0"}, {"api", "--compare", "missing.json"}, {"api", "-o", "xml"}} {
+	for _, bad := range [][]string{{"api", "--duration", "0s"}, {"api", "--rate", "x"}, {"api", "--rate", "1M"}, {"api", "--lines", "0"}, {"api", "--series", "999"}, {"api", "--compare", "missing.json"}, {"api", "-o", "xml"}} {
 		if out, code := runBenchApp(t, bad...); code != exitUsage {
 			t.Errorf("%v: exit code %d: %s", bad, code, out)
 		}
