@@ -161,15 +161,21 @@ func (t *target) labels(k series.Key) labels.Labels {
 // own name is the one shown come first: where two would be one series, they
 // are it.
 func (r *Reader) targets(ctx context.Context, ms []*labels.Matcher) ([]target, error) {
-	all, err := r.names.all(ctx, r.store, r.catalog, r.opts.Now())
-	if err != nil {
-		return nil, err
-	}
 	exact := ""
 	for _, m := range ms {
 		if m.Name == nameLabel && m.Type == labels.MatchEqual {
 			exact = m.Value
 		}
+	}
+	var all []storage.Name
+	var err error
+	if exact != "" {
+		all, err = r.names.of(ctx, r.store, r.catalog, r.opts.Now(), exact)
+	} else {
+		all, err = r.names.all(ctx, r.store, r.catalog, r.opts.Now())
+	}
+	if err != nil {
+		return nil, err
 	}
 	var out []target
 	for _, n := range all {
