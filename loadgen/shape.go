@@ -44,6 +44,15 @@ func DefaultTypes() []Share {
 // maxWeight bounds the sum of a mix's weights.
 const maxWeight = 1000
 
+// TypesPeriod is after how many series the types of DefaultTypes come again: that of
+// series 0 is a counter's.
+func TypesPeriod() (n int) {
+	for _, s := range DefaultTypes() {
+		n += s.Weight
+	}
+	return n
+}
+
 // ParseTypes reads a mix, such as "counter:3,gauge:1,histogram:1".
 func ParseTypes(s string) ([]Share, error) {
 	var mix []Share

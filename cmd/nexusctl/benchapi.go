@@ -17,7 +17,8 @@ func benchAPICommand() *cli.Command {
 		Usage: "reads of a whole daemon, idle and beside lines that come in",
 		Description: `Starts a daemon and asks it for the last value of one series, its last five
 minutes, the head of the list of series, and a rate by PromQL, one after the other:
-first idle, then beside a loadgen process. The floor is a request that reads nothing. Requests are made at a fixed rate that does not wait for
+first idle, then beside a loadgen process. Where there are enough series it also asks for the
+last value and the last minutes of another one each time (cold). The floor is a request that reads nothing. Requests are made at a fixed rate that does not wait for
 answers; latency counts from when each was due. With --check the exit code is 99
 where, beside the load, a P95 is not below 1 ms, a P99 not below 5 ms, or more than
 1 ms above the idle one.
@@ -25,12 +26,16 @@ where, beside the load, a P95 is not below 1 ms, a P99 not below 5 ms, or more t
 Examples:
    nexusctl bench api
    nexusctl bench api --duration 20s --lines 1M --check -o json --save before.json
+   nexusctl bench api --series 100k
+   nexusctl bench api --storage postgres://nexus@localhost/empty
    nexusctl bench api --compare before.json`,
 		Flags: []cli.Flag{
 			outputFlag(),
 			&cli.DurationFlag{Name: "duration", Usage: "of each kind of request, idle and again beside the load", Value: 4 * time.Second},
 			&cli.StringFlag{Name: "rate", Usage: "requests a second of each kind: `RATE` such as 200", Value: "200"},
 			&cli.StringFlag{Name: "lines", Usage: "lines a second beside: `RATE` such as 1M", Value: "1M"},
+			&cli.StringFlag{Name: "series", Usage: "`N` series, each a name of its own, such as 100k", Value: "1000"},
+			&cli.StringFlag{Name: "storage", Usage: "the daemon's store, an empty one at `URL`; its own SQLite file where not given"},
 			&cli.BoolFlag{Name: "check", Usage: "fail where a bound is not kept"},
 			&cli.StringFlag{Name: "profile", Usage: "write a processor profile of the daemon beside the load to `FILE`"},
 			&cli.StringFlag{Name: "compare", Usage: "show ratios to the results saved in `FILE`"},
@@ -56,6 +61,11 @@ func benchAPI(c *cli.Context) error {
 	if o.Lines, err = loadgen.ParseRate(c.String("lines")); err != nil {
 		return usage("--lines: %v", err)
 	}
+	series, err := loadgen.ParseRate(c.String("series"))
+	if err != nil || series < 1000 || series > 10_000_000 {
+		return usage("--series: %q is no number from 1000 to 10M", c.String("series"))
+	}
+	o.Series, o.Storage = int(series), c.String("storage")
 	var old bench.Report
 	if path := c.String("compare"); path != "" {
 		if old, err = readReport(path); err != nil {

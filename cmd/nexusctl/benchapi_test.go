@@ -26,9 +26,10 @@ func TestBenchAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, name := range []string{"floor", "point", "window", "list", "promql"} {
+	names := []string{"floor", "point", "window", "list", "promql", "point-cold", "window-cold"}
+	for i, name := range names {
 		for k, state := range []string{"idle", "beside"} {
-			r := results[5*k+i]
+			r := results[len(names)*k+i]
 			l := r.LatencyMS
 			if r.Name != "api/"+name+"/"+state || r.Ops != 10 || l == nil || l.P50 <= 0 || l.P95 < l.P50 || l.P99 < l.P95 || l.Max < l.P99 || (r.BesideLines > 0) != (k == 1) {
 				t.Errorf("%+v, %+v", r, l)
@@ -45,7 +46,7 @@ func TestBenchAPI(t *testing.T) {
 }
 
 func TestBenchAPIUsage(t *testing.T) {
-	for _, bad := range [][]string{{"api", "--duration", "0s"}, {"api", "--rate", "x"}, {"api", "--rate", "1M"}, {"api", "--lines", "0"}, {"api", "--compare", "missing.json"}, {"api", "-o", "xml"}} {
+	for _, bad := range [][]string{{"api", "--duration", "0s"}, {"api", "--rate", "x"}, {"api", "--rate", "1M"}, {"api", "--lines", "0"}, {"api", "--series", "999"}, {"api", "--compare", "missing.json"}, {"api", "-o", "xml"}} {
 		if out, code := runBenchApp(t, bad...); code != exitUsage {
 			t.Errorf("%v: exit code %d: %s", bad, code, out)
 		}

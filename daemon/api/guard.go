@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -22,6 +23,8 @@ func (s *Server) guarded(h http.Handler) http.Handler {
 			s.problem(w, r, api.Problem{Status: http.StatusNotFound, Title: "Not found", Detail: "No route has empty or dotted parts, a NUL or a backslash in its path.", Fix: "Write the path as docs/api.md has it; a / in a name is %2F."})
 		case origins.Check(r) != nil:
 			s.foreign(w, r)
+		case !readable(r.URL.RawQuery):
+			s.unreadable(w, r)
 		default:
 			h.ServeHTTP(w, r)
 		}
@@ -31,6 +34,25 @@ func (s *Server) guarded(h http.Handler) http.Handler {
 func (s *Server) foreign(w http.ResponseWriter, r *http.Request) {
 	s.problem(w, r, api.Problem{Status: http.StatusForbidden, Title: "Another site's page", Detail: "A page of another site had the browser send this.",
 		Field: "Origin", Rule: "is this server's own, where a browser sends", Fix: "Send it from a program, or from a page of this server."})
+}
+
+// readable reports parameters that can all be read: one that could not would be left
+// out, and the answer would be to another question than was asked.
+func readable(query string) bool {
+	if !strings.ContainsAny(query, "%;") {
+		return true
+	}
+	_, err := url.ParseQuery(query)
+	return err == nil
+}
+
+func (s *Server) unreadable(w http.ResponseWriter, r *http.Request) {
+	const rule = "has a % without two hexadecimal digits behind it, or a ;"
+	if strings.HasPrefix(r.URL.Path, "/prometheus/") {
+		s.promFail(w, http.StatusBadRequest, "bad_data", "the address "+rule)
+		return
+	}
+	s.problem(w, r, bad("query", rule, "Write % as %25 and ; as %3B."))
 }
 
 // plain reports a path in which nothing is escaped, doubled or dotted, as almost every

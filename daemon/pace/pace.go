@@ -94,6 +94,7 @@ func (w *Work) Step(ctx context.Context) {
 func (w *Work) pause(ctx context.Context) {
 	w.pacer.stats.Pauses.Add(1)
 	w.release()
+	yield()
 	runtime.Gosched()
 	w.pacer.stats.Waiting.Add(1)
 	defer w.pacer.stats.Waiting.Add(-1)

@@ -33,9 +33,10 @@ func (r *Reader) held(from, to, step int64) extent {
 // exactly is an extent of points that count by themselves.
 func exactly(from, to int64) extent { return extent{day: from, need: from, to: to} }
 
-// manySeries is how many series are read at once: lanes look them all up between two
-// jobs, and what comes in waits for that.
-const manySeries = 4096
+// manySeries is how many series are read at once, about: up to the end of a shard of
+// the store. Lanes look them all up between two jobs, and what comes in waits for that;
+// what is sealed is merged for them without a pause.
+const manySeries = 512
 
 // fill reads points, of many series part by part. Each series is read whole, as of one
 // moment.
@@ -56,7 +57,7 @@ func (r *Reader) fill(ctx context.Context, list []Series, x extent) error {
 // the store ends, so that no block is read twice.
 func firstPart(list []Series, most int) int {
 	n := min(len(list), most)
-	for n < len(list) && n < most+block.ShardSize && list[n].ID != 0 && list[n].ID/block.ShardSize == list[n-1].ID/block.ShardSize {
+	for n < len(list) && n < most+block.ShardSize && list[n].beside(&list[n-1]) {
 		n++
 	}
 	return n

@@ -160,7 +160,10 @@ func (f *found) with(fresh []*admit.Series, ms []series.Matcher) (*found, error)
 
 // Forget voids what is remembered of which series there are. It has to be called
 // once series were deleted from the store, whether this process knew them or not.
-func (r *Reader) Forget() { r.founds.forget() }
+func (r *Reader) Forget() {
+	r.founds.forget()
+	r.names.forget()
+}
 
 // remember keeps what a look-up found. all is the catalog's list of the name, and f
 // what held, before the store was asked.

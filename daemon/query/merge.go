@@ -124,12 +124,19 @@ func clip(points []block.Point, n int, span storage.Span) []block.Point {
 	return kept
 }
 
+// mostAhead bounds how many points of a series room is made for before they are there.
+const mostAhead = 16
+
 // addBlocks takes the wanted series out of blocks, which come by writer and
 // sequence. This daemon's blocks behind flushed are in the window.
 func (r *Reader) addBlocks(ctx context.Context, piles map[int64]*pile, blocks []storage.StoredBlock, flushed uint64) error {
 	wanted := map[int64][]int64{}
 	for id := range piles {
 		wanted[id/block.ShardSize] = append(wanted[id/block.ShardSize], id)
+	}
+	perShard := map[int64]int{}
+	for _, b := range blocks {
+		perShard[b.Shard]++
 	}
 	work := pace.Of(ctx)
 	for _, b := range blocks {
@@ -143,7 +150,11 @@ func (r *Reader) addBlocks(ctx context.Context, piles map[int64]*pile, blocks []
 		}
 		for _, pt := range points {
 			if p := piles[pt.Series]; p != nil {
-				p.writers[b.Writer] = append(p.writers[b.Writer], pt)
+				list := p.writers[b.Writer]
+				if list == nil { // most series have a point in most blocks
+					list = make([]block.Point, 0, min(perShard[b.Shard], mostAhead))
+				}
+				p.writers[b.Writer] = append(list, pt)
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,48 +51,86 @@ func promLabel(key string) string {
 	return clean
 }
 
-// namesRefresh bounds the age of what is known of other daemons' names; this
-// one's are known at once.
-const namesRefresh = 10 * time.Second
+const (
+	// namesRefresh bounds the age of what is known of other daemons' names; this
+	// one's are known at once.
+	namesRefresh = 10 * time.Second
+	// namesRefreshAlone is how long a name is known of which nothing is stored any
+	// more, where this process alone writes to the store.
+	namesRefreshAlone = 10 * time.Minute
+)
 
 // names is every metric name with its type, of the store and of this process.
 type names struct {
+	alone bool // no other process writes to the store
+
 	mu    sync.Mutex
 	known map[storage.Name]struct{}
-	seen  int // series of the catalog looked at
+	shown map[string][]storage.Name // by each name that PromQL finds them under
+	seen  int                       // series of the catalog looked at
 
 	deletions uint64 // of the catalog, as they were then
 	returned  int    // series that came again and were looked at
 	loaded    time.Time
 }
 
-// all returns the known names. The set must not be changed by the caller and
-// only grows.
+// all returns the known names.
 func (n *names) all(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time) ([]storage.Name, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if err := n.update(ctx, store, catalog, now); err != nil {
+		return nil, err
+	}
+	list := make([]storage.Name, 0, len(n.known))
+	for name := range n.known {
+		list = append(list, name)
+	}
+	return list, nil
+}
+
+// of returns the names that PromQL finds under one, without a look at all of them.
+// The list must not be changed by the caller.
+func (n *names) of(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time, shown string) ([]storage.Name, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.update(ctx, store, catalog, now); err != nil {
+		return nil, err
+	}
+	return slices.Clip(n.shown[shown]), nil
+}
+
+// forget has the store asked anew.
+func (n *names) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.known = nil
+}
+
+// update brings what is known up to date.
+func (n *names) update(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time) error {
+	refresh := namesRefresh
+	if n.alone {
+		refresh = namesRefreshAlone
+	}
 	deletions, returned := catalog.Returned() // before the series: what is deleted meanwhile goes the next time
-	if n.known == nil || now.Sub(n.loaded) > namesRefresh || n.deletions != deletions {
+	if n.known == nil || now.Sub(n.loaded) > refresh || n.deletions != deletions {
 		stored, err := store.Names(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("list names: %w", err)
+			return fmt.Errorf("list names: %w", err)
 		}
 		// Built anew, so that a deleted name goes; the catalog's come back below.
 		n.known, n.seen, n.loaded = make(map[storage.Name]struct{}, len(stored)), 0, now
+		n.shown = make(map[string][]storage.Name, len(stored))
 		n.deletions, n.returned = deletions, 0
 		for _, name := range stored {
-			n.known[name] = struct{}{}
+			n.put(name)
 		}
 	}
 	local := catalog.Snapshot()
 	n.add(local[n.seen:])
 	n.add(returned[n.returned:])
 	n.seen, n.returned = len(local), len(returned)
-	list := make([]storage.Name, 0, len(n.known))
-	for name := range n.known {
-		list = append(list, name)
-	}
-	return list, nil
+	return nil
 }
 
 // add takes the names of this process's series but those that were deleted.
@@ -101,7 +140,18 @@ func (n *names) add(list []*admit.Series) {
 			continue
 		}
 		if k, err := series.Parse([]byte(s.Key)); err == nil {
-			n.known[storage.Name{Name: k.Name, Type: k.Type}] = struct{}{}
+			n.put(storage.Name{Name: k.Name, Type: k.Type})
 		}
+	}
+}
+
+// put takes one name, under each that shownAs has for it and under its own.
+func (n *names) put(name storage.Name) {
+	if _, ok := n.known[name]; ok {
+		return
+	}
+	n.known[name] = struct{}{}
+	for _, t := range shownAs(name, name.Name) {
+		n.shown[t.shown] = append(n.shown[t.shown], name)
 	}
 }

@@ -155,3 +155,30 @@ func TestParseSelector(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesOfOne: a name is found among the others by each name that PromQL knows it
+// under, also where the other names are not looked at; and a deletion is seen at once.
+func TestNamesOfOne(t *testing.T) {
+	r := newRig(t, Options{Alone: true})
+	r.series(true, "shop.orders", protocol.Counter)
+	r.series(false, "shop.stock", protocol.Gauge)
+	r.series(true, "shop_stock", protocol.Timer)
+	for shown, want := range map[string]int{
+		"shop_orders_total": 1, "shop.orders": 1, "shop_orders_decrements_total": 1,
+		"shop_stock": 2, "shop.stock": 1, "shop": 0,
+	} {
+		got, err := r.reader.names.of(t.Context(), r.store, r.catalog, time.UnixMilli(r.now), shown)
+		if err != nil || len(got) != want {
+			t.Errorf("%q is that of %v, %v, want %d", shown, got, err, want)
+		}
+	}
+	before := r.reader.names.loaded
+	r.now += 60_000
+	if _, err := r.reader.names.all(t.Context(), r.store, r.catalog, time.UnixMilli(r.now)); err != nil || r.reader.names.loaded != before {
+		t.Errorf("the store is asked again after a minute, %v, though nobody else writes to it", err)
+	}
+	r.reader.Forget()
+	if _, err := r.reader.names.all(t.Context(), r.store, r.catalog, time.UnixMilli(r.now)); err != nil || r.reader.names.loaded == before {
+		t.Errorf("the store is not asked after a deletion: %v", err)
+	}
+}

@@ -6,7 +6,6 @@ import (
 
 	"github.com/prometheus/prometheus/promql/parser"
 	promstorage "github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/annotations"
 
 	"example.com/nexusctl/protocol/histogram"
@@ -52,9 +51,9 @@ type precision struct {
 	members      float64 // the greatest standard error of a set's members
 }
 
-func (p *precision) look(samples []chunks.Sample) {
-	for _, one := range samples {
-		s := one.(promSample).s
+func (p *precision) look(samples []Sample) {
+	for i := range samples {
+		s := &samples[i]
 		p.members = max(p.members, s.Error)
 		if s.Hist != nil && p.quantiles {
 			if schema := s.Hist.Schema(); !p.distribution || schema < p.schema {

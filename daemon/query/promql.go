@@ -11,11 +11,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	promstorage "github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
-	"github.com/prometheus/prometheus/tsdb/chunks"
 	"github.com/prometheus/prometheus/util/annotations"
 
-	"example.com/nexusctl/daemon/pace"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage"
@@ -117,104 +114,28 @@ func (q *querier) read(ctx context.Context, ms []*labels.Matcher, hints *promsto
 	if err != nil {
 		return nil, nil, err
 	}
-	var out []promstorage.Series
-	var claims claims
-	exact := precision{quantiles: q.quantiles}
-	work := pace.Of(ctx)
-	for _, t := range targets {
-		list, lsets, err := q.find(ctx, t, ms)
-		if err != nil {
-			return nil, nil, err
-		}
-		scalars, sketches := finely(hints, q.reader.opts.Resolution)
-		q.reader.addLive(list, q.mint, q.maxt, scalars, sketches)
-		if err := q.fill(ctx, t, list, width(hints)); err != nil {
-			return nil, nil, err
-		}
-		for i := range list {
-			work.Step(ctx)
-			samples := q.samples(t, &list[i])
-			if len(samples) > 0 && claims.take(lsets[i], t) {
-				exact.look(samples)
-				out = append(out, paced(ctx, work, promstorage.NewListSeries(lsets[i], samples)))
-			}
-		}
-		exact.tell(&claims.warnings, t.shown)
-	}
-	return out, claims.warnings, nil
-}
-
-// pacedSeries lets the engine pause before it evaluates a series.
-type pacedSeries struct {
-	promstorage.Series
-	ctx  context.Context
-	work *pace.Work
-}
-
-func paced(ctx context.Context, work *pace.Work, s promstorage.Series) promstorage.Series {
-	if work == nil {
-		return s
-	}
-	return &pacedSeries{s, ctx, work}
-}
-
-func (s *pacedSeries) Iterator(it chunkenc.Iterator) chunkenc.Iterator {
-	s.work.Step(s.ctx)
-	return s.Series.Iterator(it)
-}
-
-// find returns the target's series whose labels match, without points: what a
-// selector does not mean is not read.
-func (q *querier) find(ctx context.Context, t target, ms []*labels.Matcher) (list []Series, lsets []labels.Labels, err error) {
-	found, err := q.reader.Find(ctx, t.matchers)
+	rows, err := q.pick(ctx, targets, ms)
 	if err != nil {
 		return nil, nil, err
 	}
-	work := pace.Of(ctx)
-	for i := range found {
-		work.Step(ctx)
-		if lset := t.labels(found[i].Key); matchAll(ms, lset) {
-			list, lsets = append(list, found[i]), append(lsets, lset)
+	exact := make([]precision, len(targets))
+	for i := range exact {
+		exact[i].quantiles = q.quantiles
+	}
+	if err := q.load(ctx, targets, rows, exact, hints); err != nil {
+		return nil, nil, err
+	}
+	claims := claims{taken: make(map[uint64]int32, len(rows))}
+	out := make([]promstorage.Series, 0, len(rows))
+	for i := range rows {
+		if s := rows[i].shown; s != nil && claims.take(s.labels, targets, rows[i].target) {
+			out = append(out, s)
 		}
 	}
-	return list, lsets, nil
-}
-
-// hintBack is how far before the range raw samples are read: whether a
-// histogram follows another without a reset, the one before it tells.
-const hintBack = 5 * 60 * 1000
-
-// fill reads the points. Raw samples stand for themselves, so no running total
-// from before the range is needed for them.
-func (q *querier) fill(ctx context.Context, t target, list []Series, step int64) error {
-	switch {
-	case len(list) == 0:
-		return nil
-	case t.typ == protocol.Raw:
-		return q.reader.fill(ctx, list, exactly(q.mint-hintBack, q.maxt))
+	for i := range exact {
+		exact[i].tell(&claims.warnings, targets[i].shown)
 	}
-	return q.reader.fill(ctx, list, q.reader.held(q.mint, q.maxt, step))
-}
-
-func (q *querier) samples(t target, s *Series) []chunks.Sample {
-	line := timeline{
-		step: q.reader.opts.Resolution, idle: q.reader.idle.Load(), now: q.reader.opts.Now().UnixMilli(), asked: max(q.maxt, q.mint),
-	}
-	if t.decrements && !t.exact && !s.decreased() {
-		return nil
-	}
-	return q.cut(s.samples(t.decrements, line))
-}
-
-// cut keeps the samples of the asked range.
-func (q *querier) cut(samples []Sample) []chunks.Sample {
-	var out []chunks.Sample
-	for _, s := range samples {
-		if s.Time >= q.mint && s.Time <= q.maxt {
-			out = append(out, promSample{s})
-		}
-	}
-	return out
+	return out, claims.warnings, nil
 }
 
 // target is one stored metric that a selector means.
@@ -240,15 +161,21 @@ func (t *target) labels(k series.Key) labels.Labels {
 // own name is the one shown come first: where two would be one series, they
 // are it.
 func (r *Reader) targets(ctx context.Context, ms []*labels.Matcher) ([]target, error) {
-	all, err := r.names.all(ctx, r.store, r.catalog, r.opts.Now())
-	if err != nil {
-		return nil, err
-	}
 	exact := ""
 	for _, m := range ms {
 		if m.Name == nameLabel && m.Type == labels.MatchEqual {
 			exact = m.Value
 		}
+	}
+	var all []storage.Name
+	var err error
+	if exact != "" {
+		all, err = r.names.of(ctx, r.store, r.catalog, r.opts.Now(), exact)
+	} else {
+		all, err = r.names.all(ctx, r.store, r.catalog, r.opts.Now())
+	}
+	if err != nil {
+		return nil, err
 	}
 	var out []target
 	for _, n := range all {
@@ -297,22 +224,21 @@ func shownAs(n storage.Name, exact string) []target {
 // claims are the label sets that a selector's series have taken: PromQL knows
 // two series with one label set as an error.
 type claims struct {
-	taken    map[uint64]target
+	taken    map[uint64]int32 // target by hash
 	warnings annotations.Annotations
 }
 
-// take reports whether the label set is free, and warns where it is not.
-func (c *claims) take(l labels.Labels, t target) bool {
-	if c.taken == nil {
-		c.taken = map[uint64]target{}
-	}
-	first, ok := c.taken[l.Hash()]
+// take reports whether the label set is free for a target, and warns where it is not.
+func (c *claims) take(l labels.Labels, targets []target, of int) bool {
+	hash := l.Hash()
+	first, ok := c.taken[hash]
 	if !ok {
-		c.taken[l.Hash()] = t
+		c.taken[hash] = int32(of)
 		return true
 	}
+	t, holder := &targets[of], &targets[first]
 	c.warnings.Add(fmt.Errorf("%q, a %s, is left out: %q, a %s, has the same name and labels here; ask for {%q}",
-		t.stored, t.typ, first.stored, first.typ, t.stored))
+		t.stored, t.typ, holder.stored, holder.typ, t.stored))
 	return false
 }
 

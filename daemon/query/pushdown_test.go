@@ -103,10 +103,10 @@ func BenchmarkSelectOneOfMany(b *testing.B) {
 					b.Fatal(err)
 				}
 				q := &querier{reader: r.reader}
-				t := target{matchers: stored, shown: "m", stored: "m", typ: protocol.Gauge}
+				targets := []target{{matchers: stored, shown: "m", stored: "m", typ: protocol.Gauge}}
 				found := 0
 				for b.Loop() {
-					list, _, err := q.find(b.Context(), t, ms)
+					list, err := q.pick(b.Context(), targets, ms)
 					if err != nil {
 						b.Fatal(err)
 					}

@@ -80,6 +80,7 @@ func NewReader(w Window, s Store, c *admit.Catalog, h *Head, writer string, o Op
 		o.Live = noLive{}
 	}
 	r := &Reader{window: w, store: s, catalog: c, head: h, writer: writer, opts: o, tails: newTails(tailBudget), atOnce: manySeries, process: rand.Uint64() | 1}
+	r.names.alone = o.Alone
 	r.SetIdle(o.Idle)
 	return r
 }

@@ -25,6 +25,8 @@ type APIOptions struct {
 	Length  time.Duration // of each kind of request, idle and again beside the load
 	Rate    float64       // requests a second of each kind
 	Lines   float64       // lines a second that come in beside
+	Series  int           // that the lines are of, each a name of its own; 0: 1,000
+	Storage string        // URL of an empty store for the daemon; empty: its own SQLite file
 	Profile string        // where a processor profile of the loaded part goes; empty: none
 }
 
@@ -34,19 +36,52 @@ const apiSeries = "load.counter.0"
 // apiHistory is how far back the asked series has points, one each ten seconds.
 const apiHistory = 5 * time.Minute
 
+const (
+	// apiLeastSeries is how many series there are where nothing else is said.
+	apiLeastSeries = 1000
+	// apiPrepareRate is at how many lines a second the series are made known.
+	apiPrepareRate = 500_000
+	// apiEach is how many lines a series has of these on average: none must be left out.
+	apiEach = 12
+	// apiPerSeries is how long naming one may take the store.
+	apiPerSeries = 200 * time.Microsecond
+)
+
 // apiWarmUp is how long the load runs before requests are counted beside it.
 const apiWarmUp = 3 * time.Second
 
 // apiAsks are the requests that are measured, by name. The floor reads nothing: it is
-// what client, system and HTTP server take of every other.
-func apiAsks(now time.Time) []ask {
-	since := strconv.FormatInt(now.Add(-apiHistory).Unix(), 10)
-	return []ask{
-		{"floor", "/api/v1/health"},
-		{"point", "/api/v1/metrics/" + apiSeries},
-		{"window", "/api/v1/metrics/" + apiSeries + "/history?from=" + since},
-		{"list", "/api/v1/metrics?limit=100"},
-		{"promql", "/prometheus/api/v1/query?query=rate(load_counter_0_total%5B1m%5D)"},
+// what client, system and HTTP server take of every other. The cold ones ask for
+// another series each time, which nobody has asked for before; where there are too few
+// series for that they are left out.
+func (o APIOptions) apiAsks(now time.Time, state string) []ask {
+	since := "/history?from=" + strconv.FormatInt(now.Add(-apiHistory).Unix(), 10)
+	list := []ask{
+		{"floor", always("/api/v1/health")},
+		{"point", always(metricPath + apiSeries)},
+		{"window", always(metricPath + apiSeries + since)},
+		{"list", always("/api/v1/metrics?limit=100")},
+		{"promql", always("/prometheus/api/v1/query?query=rate(load_counter_0_total%5B1m%5D)")},
+	}
+	each := int(o.Rate*o.Length.Seconds()) + askers
+	first := 1 // the polled one is 0
+	if state != "idle" {
+		first += 2 * each
+	}
+	if last := 1 + 4*each; last*loadgen.TypesPeriod() > o.Series {
+		return list
+	}
+	return append(list, ask{"point-cold", coldFrom(first, "")}, ask{"window-cold", coldFrom(first+each, since)})
+}
+
+const metricPath = "/api/v1/metrics/"
+
+func always(path string) func(int) string { return func(int) string { return path } }
+
+// coldFrom asks for one counter after the other.
+func coldFrom(first int, rest string) func(n int) string {
+	return func(n int) string {
+		return metricPath + "load.counter." + strconv.Itoa((first+n)*loadgen.TypesPeriod()) + rest
 	}
 }
 
@@ -54,12 +89,15 @@ func apiAsks(now time.Time) []ask {
 // lines from a process of its own. Latency counts from when a request was due, so
 // that an answer that comes late makes those behind it late as well.
 func API(ctx context.Context, c Child, o APIOptions) (results []Result, err error) {
+	if o.Series = max(o.Series, apiLeastSeries); o.Storage != "" {
+		c.settings = append(slices.Clone(c.settings), "storage.url="+o.Storage)
+	}
 	d, err := startDaemon(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("bench api: %w", err)
 	}
 	defer func() { err = errors.Join(err, d.stop()) }()
-	if err := d.prepare(ctx); err != nil {
+	if err := d.prepare(ctx, o.Series); err != nil {
 		return nil, fmt.Errorf("bench api: %w", err)
 	}
 	if results, err = d.asked(ctx, o, "idle"); err != nil {
@@ -74,9 +112,10 @@ func API(ctx context.Context, c Child, o APIOptions) (results []Result, err erro
 
 // prepare gives the daemon its series, one of them with a past, and lets the first
 // bucket be stored.
-func (d *daemon) prepare(ctx context.Context) error {
-	shape := loadgen.Shape{Series: 1000, Seed: 1}
-	if _, _, err := d.feed(ctx, shape, load{at(100_000), ingestConnections}, time.Second); err != nil {
+func (d *daemon) prepare(ctx context.Context, series int) error {
+	shape := loadgen.Shape{Series: series, Seed: 1}
+	length := max(time.Second, time.Duration(apiEach*series)*time.Second/apiPrepareRate)
+	if _, _, err := d.feed(ctx, shape, load{at(apiPrepareRate), ingestConnections}, length); err != nil {
 		return err
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", d.addr)
@@ -92,12 +131,12 @@ func (d *daemon) prepare(ctx context.Context) error {
 	if err = errors.Join(err, conn.Close()); err != nil {
 		return fmt.Errorf("send the past: %w", err)
 	}
-	return d.storedSome(ctx)
+	return d.storedSome(ctx, startWait+time.Duration(series)*apiPerSeries)
 }
 
 // storedSome waits until the ledger says that something is in the store.
-func (d *daemon) storedSome(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, startWait)
+func (d *daemon) storedSome(ctx context.Context, wait time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	for {
 		l, err := d.http.Ledger(ctx)
@@ -115,7 +154,7 @@ func (d *daemon) storedSome(ctx context.Context) error {
 // asked asks one kind after the other, each for a while; state is the last part of the
 // results' names.
 func (d *daemon) asked(ctx context.Context, o APIOptions, state string) (results []Result, err error) {
-	for _, a := range apiAsks(time.Now()) {
+	for _, a := range o.apiAsks(time.Now(), state) {
 		r, err := askAgain(ctx, d.addr, a.path, o.Rate, o.Length)
 		if err != nil {
 			return nil, err
@@ -128,9 +167,9 @@ func (d *daemon) asked(ctx context.Context, o APIOptions, state string) (results
 
 // beside asks while a load comes in, and holds the daemon's ledger to what was sent.
 func (d *daemon) beside(ctx context.Context, c Child, o APIOptions) ([]Result, error) {
-	length := apiWarmUp + time.Duration(len(apiAsks(time.Now())))*(o.Length+200*time.Millisecond) + time.Second
+	length := apiWarmUp + time.Duration(len(o.apiAsks(time.Now(), "beside")))*(o.Length+200*time.Millisecond) + time.Second
 	cmd := exec.CommandContext(ctx, c.Executable, "loadgen", "--server", d.addr, "--rate", strconv.FormatFloat(o.Lines, 'f', 0, 64),
-		"--prerendered", "--connections", strconv.Itoa(ingestConnections), "--duration", length.String(), "--verify", "-o", "json")
+		"--series", strconv.Itoa(o.Series), "--prerendered", "--connections", strconv.Itoa(ingestConnections), "--duration", length.String(), "--verify", "-o", "json")
 	cmd.Env = childEnv(os.Environ())
 	var out, said strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &said
@@ -175,7 +214,7 @@ func (d *daemon) profile(ctx context.Context, o APIOptions) <-chan error {
 		return done
 	}
 	go func() {
-		b, err := d.admin(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(5*o.Length.Seconds()))))
+		b, err := d.admin(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(float64(len(o.apiAsks(time.Now(), "beside")))*o.Length.Seconds()))))
 		if err == nil {
 			err = os.WriteFile(o.Profile, b, 0o644)
 		}

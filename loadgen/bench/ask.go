@@ -17,8 +17,11 @@ import (
 	"example.com/nexusctl/loadgen"
 )
 
-// ask is one request that is made again and again.
-type ask struct{ name, path string }
+// ask is one kind of request: the path of each, counted from 0.
+type ask struct {
+	name string
+	path func(n int) string
+}
 
 // askers is how many connections a request is made over, in turn: a late answer holds
 // up the one behind the next.
@@ -38,7 +41,7 @@ type answered struct {
 
 // askAgain makes a request at a rate for a length of time. Any answer but 200 ends it
 // with an error.
-func askAgain(ctx context.Context, addr, path string, rate float64, length time.Duration) (Result, error) {
+func askAgain(ctx context.Context, addr string, path func(n int) string, rate float64, length time.Duration) (Result, error) {
 	// A connection sleeps in the system, which keeps its processor of the runtime.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(askers + 2))
 	ctx, cancel := context.WithCancel(ctx)
@@ -51,14 +54,14 @@ func askAgain(ctx context.Context, addr, path string, rate float64, length time.
 	for k := range askers {
 		s := schedule{start.Add(time.Duration(k) * every), every * askers, start.Add(length)}
 		wg.Go(func() {
-			if errs[k] = askOne(ctx, addr, path, s, to); errs[k] != nil {
+			if errs[k] = askOne(ctx, addr, func(n int) string { return path(n*askers + k) }, s, to); errs[k] != nil {
 				cancel()
 			}
 		})
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return Result{}, fmt.Errorf("%s: %w", path, err)
+		return Result{}, fmt.Errorf("%s: %w", path(0), err)
 	}
 	return to.result(length), nil
 }
@@ -71,15 +74,15 @@ type schedule struct {
 }
 
 // askOne makes one connection's requests.
-func askOne(ctx context.Context, addr, path string, s schedule, to *answered) error {
+func askOne(ctx context.Context, addr string, path func(n int) string, s schedule, to *answered) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	request := []byte("GET " + path + " HTTP/1.1\r\nHost: " + addr + "\r\nAccept: application/json\r\n\r\n")
 	answers := bufio.NewReaderSize(conn, askBuffer)
-	for due := s.first; due.Before(s.end); due = due.Add(s.every) {
+	for n, due := 0, s.first; due.Before(s.end); n, due = n+1, due.Add(s.every) {
+		request := []byte("GET " + path(n) + " HTTP/1.1\r\nHost: " + addr + "\r\nAccept: application/json\r\n\r\n")
 		for left := time.Until(due); left > 0; left = time.Until(due) {
 			loadgen.Sleep(left)
 		}

@@ -22,7 +22,7 @@ func TestAskCountsWhatWaits(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	r, err := askAgain(t.Context(), strings.TrimPrefix(s.URL, "http://"), "/", 200, time.Second)
+	r, err := askAgain(t.Context(), strings.TrimPrefix(s.URL, "http://"), always("/"), 200, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,12 +36,12 @@ func TestAskFails(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()
 	addr := strings.TrimPrefix(s.URL, "http://")
-	if _, err := askAgain(t.Context(), addr, "/gone", 100, 100*time.Millisecond); err == nil || !strings.Contains(err.Error(), "404") {
+	if _, err := askAgain(t.Context(), addr, always("/gone"), 100, 100*time.Millisecond); err == nil || !strings.Contains(err.Error(), "404") {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := askAgain(ctx, addr, "/", 100, 100*time.Millisecond); err == nil {
+	if _, err := askAgain(ctx, addr, always("/"), 100, 100*time.Millisecond); err == nil {
 		t.Error("a stopped measurement has a result")
 	}
 }
@@ -64,5 +64,31 @@ func TestAPIFaults(t *testing.T) {
 		if got := APIFaults(c.results); len(got) != c.faults {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+}
+
+// TestColdAsks: each asks for another counter, none twice in any of the four rounds, and
+// with too few series nobody is asked so.
+func TestColdAsks(t *testing.T) {
+	o := APIOptions{Length: time.Second, Rate: 10, Series: 1000}
+	seen := map[string]bool{metricPath + apiSeries: true}
+	for _, state := range []string{"idle", "beside"} {
+		asks := o.apiAsks(time.Now(), state)
+		if len(asks) != 7 {
+			t.Fatalf("%s: %d kinds", state, len(asks))
+		}
+		for _, a := range asks[5:] {
+			for n := range 10 {
+				name, _, _ := strings.Cut(strings.TrimPrefix(a.path(n), metricPath), "/")
+				if seen[name] || !strings.HasPrefix(name, "load.counter.") || !strings.HasSuffix(name, "0") && !strings.HasSuffix(name, "5") {
+					t.Errorf("%s, %s %d: %s", state, a.name, n, a.path(n))
+				}
+				seen[name] = true
+			}
+		}
+	}
+	o.Series = 200
+	if n := len(o.apiAsks(time.Now(), "idle")); n != 5 {
+		t.Errorf("of 200 series %d kinds are asked", n)
 	}
 }
