@@ -9,7 +9,6 @@ import (
 	"iter"
 	"time"
 
-	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage/dialect"
 )
 
@@ -73,7 +72,7 @@ type Flush struct {
 	Events   []Event
 	Counts   Counts
 	Until    int64           // the Writer's Watermark once this is stored
-	Named    iter.Seq[Named] // since the writer's last flush, gone through at each try; may be nil
+	Named    iter.Seq[Named] // since the writer's last flush, gone through at each try; nil where there is none
 }
 
 // Named is a series and the id that Resolve gave it.
@@ -138,6 +137,9 @@ func (s *Store) eachWriter(ctx context.Context, tx *sql.Tx, f func(Writer), wher
 // the position and lack the names: those given since the writer's last flush
 // are looked up again here, and with it they are the store's for good.
 func (s *Store) Commit(ctx context.Context, f Flush) (applied bool, err error) {
+	if applied, err = s.commitAtOnce(ctx, f); applied || err != nil {
+		return applied, err
+	}
 	err = s.flush(ctx, f, func(ctx context.Context, tx *sql.Tx) (err error) {
 		applied, err = s.commit(ctx, tx, f)
 		return err
@@ -165,10 +167,15 @@ func (s *Store) Probe(ctx context.Context, f Flush) error {
 
 // flush runs the transaction of a flush, whose partition it makes sure of.
 func (s *Store) flush(ctx context.Context, f Flush, run func(ctx context.Context, tx *sql.Tx) error) error {
-	if err := s.ensurePartition(ctx, f.Hour); err != nil {
+	return s.inPartition(ctx, f.Hour, func() error { return s.write(ctx, "flush", run) })
+}
+
+// inPartition runs what stores blocks of an arrival hour.
+func (s *Store) inPartition(ctx context.Context, hour int64, run func() error) error {
+	if err := s.ensurePartition(ctx, hour); err != nil {
 		return s.wrap("flush", err)
 	}
-	err := s.write(ctx, "flush", run)
+	err := run()
 	if s.db.Classify(err) == dialect.NoPartition {
 		s.db.Partitions.Forget() // dropped by another daemon just now
 		return fmt.Errorf("flush: %w: a partition went away", ErrBusy)
@@ -202,12 +209,13 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
 	if err := s.insertEvents(ctx, tx, f); err != nil {
 		return false, err
 	}
-	counts, err := json.Marshal(have.Counts.add(f.Counts))
+	next := have.after(f)
+	counts, err := json.Marshal(next.Counts)
 	if err != nil {
 		return false, err
 	}
 	query := "UPDATE writer_position SET position = $2, seq = $3, counts = $4, updated_at = $5, watermark = $6, left_at = 0 WHERE writer = $1 AND position = $7"
-	args := []any{f.Writer, int64(f.To), int64(f.Seq), string(counts), time.Now().UnixMilli(), f.Until, int64(f.From)}
+	args := []any{f.Writer, int64(f.To), int64(f.Seq), string(counts), next.UpdatedAt.UnixMilli(), f.Until, int64(f.From)}
 	if !found {
 		query = "INSERT INTO writer_position (writer, position, seq, counts, updated_at, watermark) VALUES ($1, $2, $3, $4, $5, $6)"
 		args = args[:6]
@@ -219,62 +227,13 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
 	if n, err := res.RowsAffected(); err != nil || n != 1 {
 		return false, errors.Join(err, &PositionError{Have: have.Position, From: f.From, To: f.To})
 	}
+	s.wrote.Store(&next)
 	return true, nil
 }
 
-// checkNames holds that the store has the names that it gave. A million of them are
-// never in memory at once.
-func (s *Store) checkNames(ctx context.Context, tx *sql.Tx, named iter.Seq[Named]) error {
-	if named == nil {
-		return nil
-	}
-	c := nameCheck{store: s, tx: tx, sums: make([]series.Hash, 0, s.db.MaxRows(2))}
-	for n := range named {
-		if err := c.add(ctx, n); err != nil {
-			return err
-		}
-	}
-	return c.ask(ctx)
-}
-
-// nameCheck gathers names for one question.
-type nameCheck struct {
-	store *Store
-	tx    *sql.Tx
-	ids   []int64
-	sums  []series.Hash // of the keys, with room for as many as are asked for at once
-}
-
-func (c *nameCheck) add(ctx context.Context, n Named) error {
-	if len(c.sums) == cap(c.sums) {
-		if err := c.ask(ctx); err != nil {
-			return err
-		}
-	}
-	c.ids, c.sums = append(c.ids, n.ID), append(c.sums, keyHash(n.Key))
-	return nil
-}
-
-func (c *nameCheck) ask(ctx context.Context) error {
-	if len(c.ids) == 0 {
-		return nil
-	}
-	hashes := make([][]byte, len(c.sums))
-	for i := range c.sums {
-		hashes[i] = c.sums[i][:]
-	}
-	body, args := c.store.db.Rows([]dialect.Column{{Name: "id", Values: c.ids}, {Name: "h", Values: hashes}})
-	var found int
-	err := c.tx.QueryRowContext(ctx, "WITH wanted(id, h) AS ("+body+") SELECT COUNT(*) FROM wanted CROSS JOIN series WHERE series.id = wanted.id AND series.key_hash = wanted.h", args...).Scan(&found)
-	if err != nil {
-		return err
-	}
-	if found != len(c.ids) {
-		c.store.index.forget()
-		return ErrRenamed
-	}
-	c.ids, c.sums = c.ids[:0], c.sums[:0]
-	return nil
+// after returns what the writer's row says once a flush is stored.
+func (w Writer) after(f Flush) Writer {
+	return Writer{ID: f.Writer, Position: f.To, Seq: f.Seq, Counts: w.Counts.add(f.Counts), UpdatedAt: time.Now(), Watermark: f.Until}
 }
 
 // lockWriter reads the writer's row and keeps others from it.

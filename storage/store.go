@@ -67,7 +67,11 @@ type Store struct {
 	tiers atomic.Pointer[floors]
 	// unheld says that the last reader which holds blocks lacked some.
 	unheld atomic.Bool
-	index  *seriesIndex
+	// wrote is the writer's row that this store wrote last; nil: none yet.
+	wrote atomic.Pointer[Writer]
+	// apart says that the server cannot move that row and insert blocks in one statement.
+	apart atomic.Bool
+	index *seriesIndex
 }
 
 const defaultTimeout = 30 * time.Second

@@ -3,6 +3,8 @@ package flush
 import (
 	"bytes"
 	"cmp"
+	"iter"
+	"runtime"
 	"slices"
 
 	"example.com/nexusctl/daemon/admit"
@@ -181,13 +183,17 @@ func (d *draft) add(number int64, points []block.Point) {
 	d.shards = append(d.shards, s)
 }
 
-// fill makes the points what is stored of a shard.
+// fill makes the points what is stored of a shard, and gives the processor up: the
+// flush comes back from waiting for the store in the place of whoever looked after the
+// timers and the network, and nobody else does until the runtime steps in, ten
+// milliseconds later.
 func (d *draft) fill(s *shard, points []block.Point) {
 	s.data, s.points, s.units = nil, uint64(len(points)), d.count(points)
 	if len(points) > 0 {
 		d.scratch = block.AppendBlock(d.scratch[:0], s.number, d.g.Bucket, points)
 		s.data = bytes.Clone(d.scratch) // without the room that growing leaves: a flush holds all of its blocks
 	}
+	runtime.Gosched()
 }
 
 // count returns the ledger's units of points.
@@ -248,7 +254,7 @@ func (d *draft) flush() storage.Flush { return d.with(d.shards) }
 // with is the draft with no other blocks than those of the shards.
 func (d *draft) with(shards []*shard) storage.Flush {
 	const hour = 3_600_000
-	f := storage.Flush{Writer: d.writer, From: d.from, To: d.g.To, Seq: d.g.Number, Hour: d.g.Bucket / hour, Counts: d.counts(), Until: d.g.Next.Bucket, Named: d.names}
+	f := storage.Flush{Writer: d.writer, From: d.from, To: d.g.To, Seq: d.g.Number, Hour: d.g.Bucket / hour, Counts: d.counts(), Until: d.g.Next.Bucket, Named: d.names()}
 	for _, s := range shards {
 		if s.data != nil {
 			f.Blocks = append(f.Blocks, storage.Block{Shard: s.number, Data: s.data})
@@ -259,10 +265,15 @@ func (d *draft) with(shards []*shard) storage.Flush {
 }
 
 // names goes through the series that were named since the last commit.
-func (d *draft) names(yield func(storage.Named) bool) {
-	for _, s := range d.named {
-		if !yield(storage.Named{ID: s.ID(), Key: s.Bytes()}) {
-			return
+func (d *draft) names() iter.Seq[storage.Named] {
+	if len(d.named) == 0 {
+		return nil
+	}
+	return func(yield func(storage.Named) bool) {
+		for _, s := range d.named {
+			if !yield(storage.Named{ID: s.ID(), Key: s.Bytes()}) {
+				return
+			}
 		}
 	}
 }

@@ -150,6 +150,7 @@ const (
 	Refused                  // a healthy database will never take this
 	NoTable                  // the schema is not there
 	NoPartition              // no partition takes the row
+	Unsupported              // the server cannot do that
 )
 
 // Config says which database to open.

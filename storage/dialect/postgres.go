@@ -150,6 +150,7 @@ var classes = map[string]Class{
 	"22": Refused,     // bad data
 	"23": Refused,     // constraint
 	"54": Refused,     // too large
+	"0A": Unsupported,
 
 	"57014": Timeout, // statement_timeout
 	"42P01": NoTable,

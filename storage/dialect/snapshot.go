@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -70,12 +71,46 @@ func (t transaction) one(ctx context.Context, q Query) error {
 		return err
 	}
 	defer rows.Close()
+	var row Row = rows
+	if t.d.Name == SQLite {
+		row = ownedRow{rows}
+	}
 	for rows.Next() {
-		if err := q.Take(rows); err != nil {
+		if err := q.Take(row); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
+}
+
+// ownedRow scans bytes without the copy that database/sql makes because some drivers
+// use theirs again. SQLite's makes them anew for each row.
+type ownedRow struct{ rows *sql.Rows }
+
+func (r ownedRow) Scan(dest ...any) error {
+	for i, d := range dest {
+		if b, ok := d.(*[]byte); ok {
+			dest[i] = (*ownedBytes)(b)
+		}
+	}
+	return r.rows.Scan(dest...)
+}
+
+type ownedBytes []byte
+
+// Scan implements sql.Scanner.
+func (b *ownedBytes) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		*b = nil
+	case []byte:
+		*b = v
+	case string:
+		*b = []byte(v)
+	default:
+		return fmt.Errorf("bytes wanted, the column holds %T", src)
+	}
+	return nil
 }
 
 func lookPostgres(ctx context.Context, pool *pgxpool.Pool, f func(Snapshot) error) (err error) {

@@ -1,7 +1,9 @@
 package dialect_test
 
 import (
+	"bytes"
 	"context"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -101,5 +103,52 @@ func TestSnapshotsOnlyRead(t *testing.T) {
 	})
 	if err != nil || n != 0 {
 		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+// TestBytesAreOwned holds that SQLite's driver makes the bytes of each row anew, and
+// never uses them again: they are taken without a copy.
+func TestBytesAreOwned(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := dialect.CreateFile(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, "sqlite:"+path)
+	exec(t, db.Write, "CREATE TABLE things (at integer PRIMARY KEY, data blob)")
+	const rows = 20
+	want := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 1000*i) }
+	for i := range rows {
+		if _, err := db.Write.ExecContext(t.Context(), "INSERT INTO things VALUES (?, ?)", i, want(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(t, db.Write, "INSERT INTO things VALUES (1000, NULL)")
+	var got [][]byte
+	all := dialect.Query{SQL: "SELECT data FROM things ORDER BY at", Take: func(r dialect.Row) error {
+		var data []byte
+		err := r.Scan(&data)
+		got = append(got, data)
+		return err
+	}}
+	for range 2 { // with the same statement, on the same connection
+		if err := db.Look(t.Context(), func(at dialect.Snapshot) error { return at.Ask(t.Context(), true, all) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(got) != 2*(rows+1) || got[rows] != nil {
+		t.Fatalf("%d rows, NULL as %v", len(got), got[rows])
+	}
+	for i, data := range got {
+		if n := i % (rows + 1); n < rows && !bytes.Equal(data, want(n)) {
+			t.Errorf("row %d has changed since it was read", i)
+		}
+	}
+	for query, want := range map[string]string{"SELECT 'text'": "text", "SELECT 4711": ""} {
+		var data []byte
+		one := dialect.Query{SQL: query, Take: func(r dialect.Row) error { return r.Scan(&data) }}
+		err := db.Look(t.Context(), func(at dialect.Snapshot) error { return at.Ask(t.Context(), true, one) })
+		if string(data) != want || (err == nil) != (want != "") {
+			t.Errorf("%s came as %q, %v", query, data, err)
+		}
 	}
 }

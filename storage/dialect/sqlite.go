@@ -20,7 +20,7 @@ const (
 	pageSize    = 16 << 10
 	busyMillis  = 2_000
 	cacheKiB    = 32 << 10 // of the writer
-	readerKiB   = 2 << 10  // of each reader: the system caches the file once for all of them
+	readerKiB   = 320      // of each reader: see OpenFile
 	vacuumPages = 256      // that one statement gives back: 4 MiB
 )
 
@@ -86,6 +86,11 @@ func CreateFile(ctx context.Context, path string) error {
 
 // OpenFile opens an SQLite file that exists. Every connection, and so every
 // later one of the pool, gets its settings from the name.
+//
+// A reader's cache is out of date with each flush, and is emptied then. What SQLite
+// allocates once and keeps are 20 pages of it; those above are given back to the system
+// each time and asked for again by the next read, whose time was mostly that. So a
+// reader has no more than these: the system caches the file once for all of them.
 func OpenFile(path string, write bool, conns int) (*sql.DB, error) {
 	if _, err := os.Stat(path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {

@@ -52,3 +52,24 @@ func pageSizeOf(t *testing.T, path string) (size int) {
 	}
 	return size
 }
+
+// TestReadersHoldWhatStays: a reader's cache is no larger than what SQLite allocates
+// once for a connection and keeps when the cache is emptied, 20 pages by its build.
+func TestReadersHoldWhatStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := CreateFile(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	db, err := OpenFile(path, false, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kib, kept int
+	err = db.QueryRow("SELECT cache_size, (SELECT CAST(substr(compile_options, 23) AS integer) FROM pragma_compile_options WHERE compile_options LIKE 'DEFAULT_PCACHE_INITSZ=%') FROM pragma_cache_size").Scan(&kib, &kept)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if most := kept * pageSize >> 10; kib >= 0 || -kib > most || -kib < most/2 {
+		t.Errorf("a reader's cache is %d (KiB where below 0), and %d KiB stay", kib, most)
+	}
+}

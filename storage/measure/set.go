@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 
 	"example.com/nexusctl/protocol"
@@ -108,6 +109,9 @@ func (s *set) bucket(at int64) []block.Point {
 		s.points++
 		s.distinct += distinct(&p)
 		s.room = append(s.room, p)
+		if i%block.ShardSize == 0 {
+			runtime.Gosched() // as lanes give way to a flush
+		}
 	}
 	return s.room
 }
@@ -121,6 +125,7 @@ func encode(points []block.Point, at int64) (blocks []shardBlock) {
 		}
 		blocks = append(blocks, shardBlock{shard, block.AppendBlock(nil, shard, at, points[:n])})
 		points = points[n:]
+		runtime.Gosched() // as a flush gives way to reads
 	}
 	return blocks
 }

@@ -28,6 +28,7 @@ func Run(t *testing.T, open Open) {
 		"resolvers side by side agree":            testResolveConcurrently,
 		"a commit applies once":                   testCommitOnce,
 		"a commit from elsewhere is refused":      testCommitPosition,
+		"one writer through two stores":           testCommitBehind,
 		"writers do not disturb each other":       testTwoWriters,
 		"compaction moves and keeps every point":  testCompact,
 		"late blocks become a further generation": testLate,
@@ -186,6 +187,37 @@ func testCommitPosition(t *testing.T, open Open) {
 	}
 	if got := sums(t, s, ids, 0, 1<<60); got[ids[0]] != 1 {
 		t.Errorf("a refused flush left %v", got[ids[0]])
+	}
+}
+
+// testCommitBehind commits one writer's flushes through two stores, as after a
+// restart: neither goes by what it wrote last where the other has moved on.
+func testCommitBehind(t *testing.T, open Open) {
+	first, again := open(t)
+	second := again()
+	ids := must[[]int64](t)(first.Resolve(t.Context(), keys(3, "a")))
+	for i, c := range []struct {
+		store   *storage.Store
+		n       uint64 // flush, from 0
+		applied bool
+	}{
+		{first, 0, true}, {first, 1, true}, {first, 1, false}, {first, 2, true}, {second, 2, false},
+		{second, 3, true}, {first, 3, false}, {second, 4, true}, {first, 4, false}, {first, 5, true}, {first, 6, true}, {second, 6, false},
+	} {
+		f := flush("w", c.n*10, c.n*10+10, c.n+1, hour*millis+int64(c.n)*10_000, 1, ids...)
+		if applied := must[bool](t)(c.store.Commit(t.Context(), f)); applied != c.applied {
+			t.Errorf("commit %d, of flush %d: applied %v", i, c.n, applied)
+		}
+	}
+	if _, err := second.Commit(t.Context(), flush("w", 50, 60, 6, hour*millis, 1, ids...)); !errors.As(err, new(*storage.PositionError)) {
+		t.Errorf("a flush from behind: %v", err)
+	}
+	w := must[storage.Writer](t)(first.Writer(t.Context(), "w"))
+	if w.Position != 70 || w.Seq != 7 || w.Counts.Stored != 21 || w.Counts.Rejected["syntax"] != 14 {
+		t.Errorf("%+v", w)
+	}
+	if got := sums(t, first, ids, 0, 1<<60); got[ids[0]] != 7 {
+		t.Errorf("stored %v in 7 flushes of 1", got[ids[0]])
 	}
 }
 
