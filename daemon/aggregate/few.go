@@ -86,14 +86,14 @@ func addAll(h *histogram.Histogram, list []float64) {
 	}
 }
 
-// memory is where the next value of a distribution will be kept: what has to be
-// fetched before. It is nil where that is not known yet.
-func (t *table) memory(s *sketched) *byte {
+// memory is where the values of a distribution are kept: what has to be fetched before
+// they are used. It is nil where there are none yet.
+func (t *table) memory(place uint64) *byte {
 	switch {
-	case s.place == 0:
+	case place == 0:
 		return nil
-	case s.place&isFew != 0:
-		return bytesOf(t.few.at(s.place &^ isFew))
+	case place&isFew != 0:
+		return bytesOf(t.few.at(place &^ isFew))
 	}
-	return bytesOf(t.hists.at(s.place))
+	return bytesOf(t.hists.at(place))
 }

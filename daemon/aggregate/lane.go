@@ -159,7 +159,7 @@ func cellsOf[T any](pages *paged[T], picks []pick, cells *[foldGroup]*T) []*T {
 // fetchDistributions has the processor fetch the values, or the histograms, of cells.
 func (t *table) fetchDistributions(cells []*sketched, g *group) {
 	for k, s := range cells {
-		g.memory[k%foldGroup] = t.memory(s)
+		g.memory[k%foldGroup] = t.memory(s.place)
 	}
 	fetchLines(g.memory[:len(cells)])
 }

@@ -161,6 +161,7 @@ type sorter struct {
 	list   []entry
 	slots  []slot
 	starts [block.ShardSize + 1]uint32
+	memory [foldGroup]*byte
 }
 
 // entries returns a shard's, in the order in which they are merged. They are used
@@ -169,11 +170,15 @@ func (c *sorter) entries(number int64, s *shard) []entry {
 	c.sort(&s.touched)
 	c.list = slices.Grow(c.list[:0], len(c.sorted)+len(s.others))
 	c.slots = slices.Grow(c.slots[:0], len(c.sorted)) // so that none of them moves
-	for _, t := range c.sorted {
-		e, slot := c.unfold(t)
-		c.slots = append(c.slots, slot)
-		e.id, e.slot = number*block.ShardSize+int64(t.local), &c.slots[len(c.slots)-1]
-		c.list = append(c.list, e)
+	for group := range slices.Chunk(c.sorted, foldGroup) {
+		c.fetchCells(group)
+		for _, t := range group {
+			e, slot := c.unfold(t)
+			c.slots = append(c.slots, slot)
+			e.id, e.slot = number*block.ShardSize+int64(t.local), &c.slots[len(c.slots)-1]
+			c.list = append(c.list, e)
+		}
+		c.fetchSketches(c.list[len(c.list)-len(group):])
 	}
 	if len(s.others) > 0 {
 		slices.SortFunc(s.others, compareEntries)
@@ -181,6 +186,31 @@ func (c *sorter) entries(number int64, s *shard) []entry {
 		slices.SortStableFunc(c.list, compareLanes)
 	}
 	return c.list
+}
+
+// fetchCells has the processor read the cells of touches, which lie all over the
+// tables: it would wait for each of them else.
+func (c *sorter) fetchCells(group []touch) {
+	n := 0
+	for _, t := range group {
+		if t.part != packedPart {
+			c.memory[n%foldGroup] = c.g.Parts[t.part].table.cell(t.kind, t.cell)
+			n++
+		}
+	}
+	fetchLines(c.memory[:n])
+}
+
+// fetchSketches does the same to the distributions of entries.
+func (c *sorter) fetchSketches(group []entry) {
+	n := 0
+	for i := range group {
+		if e := &group[i]; e.kind == block.Histogram && e.table != nil {
+			c.memory[n%foldGroup] = e.table.memory(e.slot.pos)
+			n++
+		}
+	}
+	fetchLines(c.memory[:n])
 }
 
 // unfold returns what a touch stands for, without its id.

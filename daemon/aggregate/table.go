@@ -165,6 +165,17 @@ func (t *table) slotOf(kind block.Kind, cell uint32) slot {
 	return slot{}
 }
 
+// cell is where a reference's slot is; nil where its page was never touched.
+func (t *table) cell(kind block.Kind, cell uint32) *byte {
+	switch kind {
+	case block.Counter:
+		return bytesOf(t.counters.peek(cell))
+	case block.Gauge:
+		return bytesOf(t.gauges.peek(cell))
+	}
+	return bytesOf(t.sketches.peek(cell))
+}
+
 // has says that something came for a reference.
 func (t *table) has(r *Ref) bool {
 	switch kindOf(r.Type) {
