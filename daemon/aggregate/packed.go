@@ -3,6 +3,7 @@ package aggregate
 import (
 	"encoding/binary"
 	"math"
+	"runtime"
 	"slices"
 	"sort"
 
@@ -54,6 +55,7 @@ func (g *Generation) Pack() *Packed {
 			merger.room = merger.room[:0]
 		}
 		delete(shards, number)
+		runtime.Gosched() // a million series are a second of work, and timers wait for a turn
 	}
 	if n := len(p.pages); n > 0 {
 		p.pages[n-1] = slices.Clip(slices.Clone(p.pages[n-1]))
