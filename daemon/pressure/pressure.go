@@ -74,13 +74,11 @@ const (
 func Decide(before State, r Reading, l Limits) State {
 	up := worse(State{memoryLevel(r, l, 1), Memory}, State{diskLevel(r, l, 1), Disk})
 	held := worse(State{memoryLevel(r, l, memorySlack), Memory}, State{diskLevel(r, l, diskSlack), Disk})
-	switch {
-	case up.Level >= before.Level:
+	level := min(before.Level, held.Level)
+	if up.Level >= level {
 		return up
-	case held.Level >= before.Level:
-		return State{before.Level, held.Cause}
 	}
-	return held
+	return State{level, held.Cause}
 }
 
 func worse(a, b State) State {

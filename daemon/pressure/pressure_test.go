@@ -58,6 +58,8 @@ func TestDecide(t *testing.T) {
 		{Text, 1, 1099, State{Text, Disk}},
 		{Text, 1, 1101, State{Reads, Disk}},
 		{Debug, 1, 2201, State{None, Memory}},
+		// What presses counts as the cause before what only holds.
+		{Newcomers, 950, 551, State{Text, Disk}},
 		// What cannot be read presses nobody.
 		{All, 0, 0, State{None, Memory}},
 	} {
