@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"example.com/nexusctl/protocol"
 )
 
@@ -247,15 +245,6 @@ func (c *conn) abandon() {
 	if c.leased {
 		c.leased = false
 		<-c.server.leases.of(c.lane)
-	}
-}
-
-func readSocket(fd int, b []byte) (int, error) {
-	for {
-		n, err := unix.Read(fd, b)
-		if err != unix.EINTR {
-			return max(n, 0), err
-		}
 	}
 }
 
