@@ -2,21 +2,21 @@ package aggregate
 
 import "unsafe"
 
-// fetch has the processor read what pointers point to, all at the same time,
-// and waits for none.
-func fetch[T any](list []*T) {
+// address is where something lies that is to be fetched; 0 is nowhere. It is no
+// pointer, so that to note it costs nothing while the collector marks, which would
+// look up what each noted pointer points to. Whoever notes one still holds what lies
+// there.
+type address uintptr
+
+func addressOf[T any](p *T) address { return address(unsafe.Pointer(p)) }
+
+// fetch has the processor read what lies at addresses, all at the same time, and
+// waits for none: two lines of the cache, or one where no more than that is wanted.
+func fetch(list []address, size uintptr) {
 	if len(list) > 0 {
-		fetchAll(unsafe.Pointer(unsafe.SliceData(list)), len(list), unsafe.Sizeof(*list[0]))
+		fetchAll(unsafe.Pointer(unsafe.SliceData(list)), len(list), size)
 	}
 }
 
-// fetchLines does the same to two lines of the cache from each pointer on, but for
-// those that are nil.
-func fetchLines(list []*byte) {
-	if len(list) > 0 {
-		fetchAll(unsafe.Pointer(unsafe.SliceData(list)), len(list), 2*64)
-	}
-}
-
-// bytesOf is a pointer to what is to be fetched.
-func bytesOf[T any](p *T) *byte { return (*byte)(unsafe.Pointer(p)) }
+// line is a line of the processor's cache, bytes.
+const line = 64

@@ -87,13 +87,13 @@ func addAll(h *histogram.Histogram, list []float64) {
 }
 
 // memory is where the values of a distribution are kept: what has to be fetched before
-// they are used. It is nil where there are none yet.
-func (t *table) memory(place uint64) *byte {
+// they are used. It is 0 where there are none yet.
+func (t *table) memory(place uint64) address {
 	switch {
 	case place == 0:
-		return nil
+		return 0
 	case place&isFew != 0:
-		return bytesOf(t.few.at(place &^ isFew))
+		return addressOf(t.few.at(place &^ isFew))
 	}
-	return bytesOf(t.hists.at(place))
+	return addressOf(t.hists.at(place))
 }

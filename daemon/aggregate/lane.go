@@ -13,6 +13,7 @@ package aggregate
 
 import (
 	"math"
+	"unsafe"
 
 	"example.com/nexusctl/daemon/ledger"
 	"example.com/nexusctl/daemon/record"
@@ -105,21 +106,21 @@ func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 		g.n[w]++
 	}
 	t := l.table
-	sketches := cellsOf(&t.sketches, g.of(plainHistogram), &g.sketches)
-	counters := cellsOf(&t.counters, g.of(plainCounter), &g.counters)
-	gauges := cellsOf(&t.gauges, g.of(plainGauge), &g.gauges)
-	for k, p := range g.of(plainCounter) {
-		if c, v := counters[k], samples[p.sample].Value; !c.count(v) {
+	fetchCells(&t.sketches, g.of(plainHistogram), &g.memory)
+	fetchCells(&t.counters, g.of(plainCounter), &g.memory)
+	fetchCells(&t.gauges, g.of(plainGauge), &g.memory)
+	for _, p := range g.of(plainCounter) {
+		if c, v := t.counters.made(p.cell), samples[p.sample].Value; !c.count(v) {
 			t.countOdd(c, v)
 		}
 	}
-	t.fetchDistributions(sketches, g) // whose cells have come meanwhile
-	for k, p := range g.of(plainGauge) {
-		gauges[k].gauge(samples[p.sample].Value, at, pos)
+	t.fetchDistributions(g) // whose cells have come meanwhile
+	for _, p := range g.of(plainGauge) {
+		t.gauges.made(p.cell).gauge(samples[p.sample].Value, at, pos)
 	}
-	t.fetchBuckets(sketches, g)
-	for k, p := range g.of(plainHistogram) {
-		t.sample(sketches[k], samples[p.sample].Value)
+	t.fetchBuckets(g)
+	for _, p := range g.of(plainHistogram) {
+		t.sample(t.sketches.made(p.cell), samples[p.sample].Value)
 	}
 	t.values += uint64(len(samples) - g.n[special])
 	for _, p := range g.of(special) {
@@ -129,16 +130,12 @@ func (l *Lane) foldGroup(samples []record.Sample, at int64, pos uint64) {
 	}
 }
 
-// group are samples sorted by their way, and where they are folded.
+// group are samples sorted by their way, and what is fetched for them.
 type group struct {
 	spots  [foldGroup]spot
 	sorted [ways][foldGroup]pick
 	n      [ways]int
-
-	counters [foldGroup]*counter
-	gauges   [foldGroup]*slot
-	sketches [foldGroup]*sketched
-	memory   [foldGroup]*byte
+	memory [foldGroup]address
 }
 
 // pick is a sample and its reference's cell.
@@ -146,34 +143,34 @@ type pick struct{ cell, sample uint32 }
 
 func (g *group) of(w way) []pick { return g.sorted[w][:g.n[w]] }
 
-// cellsOf returns the cells of picks and has the processor fetch them, while it
-// looks for the next kind's.
-func cellsOf[T any](pages *paged[T], picks []pick, cells *[foldGroup]*T) []*T {
+// fetchCells makes the cells of picks and has the processor fetch them.
+func fetchCells[T any](pages *paged[T], picks []pick, memory *[foldGroup]address) {
 	for k, p := range picks {
-		cells[k%foldGroup] = pages.at(p.cell)
+		memory[k%foldGroup] = addressOf(pages.at(p.cell))
 	}
-	fetch(cells[:len(picks)])
-	return cells[:len(picks)]
+	fetch(memory[:len(picks)], unsafe.Sizeof(*new(T)))
 }
 
-// fetchDistributions has the processor fetch the values, or the histograms, of cells.
-func (t *table) fetchDistributions(cells []*sketched, g *group) {
-	for k, s := range cells {
-		g.memory[k%foldGroup] = t.memory(s.place)
+// fetchDistributions has the processor fetch the values, or the histograms, of a
+// group's cells.
+func (t *table) fetchDistributions(g *group) {
+	picks := g.of(plainHistogram)
+	for k, p := range picks {
+		g.memory[k%foldGroup] = t.memory(t.sketches.made(p.cell).place)
 	}
-	fetchLines(g.memory[:len(cells)])
+	fetch(g.memory[:len(picks)], 2*line)
 }
 
 // fetchBuckets does the same to the buckets, of those that have a histogram.
-func (t *table) fetchBuckets(cells []*sketched, g *group) {
+func (t *table) fetchBuckets(g *group) {
 	n := 0
-	for _, s := range cells {
-		if s.place != 0 && s.place&isFew == 0 {
-			g.memory[n%foldGroup] = t.hists.at(s.place).Memory()
+	for _, p := range g.of(plainHistogram) {
+		if s := t.sketches.made(p.cell); s.place != 0 && s.place&isFew == 0 {
+			g.memory[n%foldGroup] = addressOf(t.hists.at(s.place).Memory())
 			n++
 		}
 	}
-	fetchLines(g.memory[:n])
+	fetch(g.memory[:n], 2*line)
 }
 
 func (l *Lane) timed(pos uint64, at int64, s record.Timed) {

@@ -30,6 +30,9 @@ func (p *paged[T]) peek(i uint32) *T {
 	return nil
 }
 
+// made returns a cell that at has made.
+func (p *paged[T]) made(i uint32) *T { return &p.pages[i/pageCells][i%pageCells] }
+
 // like returns empty pages, with room for as many as p has.
 func (p *paged[T]) like() paged[T] {
 	return paged[T]{make([]*[pageCells]T, 0, len(p.pages)), p.pool}

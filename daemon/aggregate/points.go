@@ -161,7 +161,7 @@ type sorter struct {
 	list   []entry
 	slots  []slot
 	starts [block.ShardSize + 1]uint32
-	memory [foldGroup]*byte
+	memory [foldGroup]address
 }
 
 // entries returns a shard's, in the order in which they are merged. They are used
@@ -198,7 +198,7 @@ func (c *sorter) fetchCells(group []touch) {
 			n++
 		}
 	}
-	fetchLines(c.memory[:n])
+	fetch(c.memory[:n], 2*line)
 }
 
 // fetchSketches does the same to the distributions of entries.
@@ -210,7 +210,7 @@ func (c *sorter) fetchSketches(group []entry) {
 			n++
 		}
 	}
-	fetchLines(c.memory[:n])
+	fetch(c.memory[:n], 2*line)
 }
 
 // unfold returns what a touch stands for, without its id.

@@ -165,15 +165,15 @@ func (t *table) slotOf(kind block.Kind, cell uint32) slot {
 	return slot{}
 }
 
-// cell is where a reference's slot is; nil where its page was never touched.
-func (t *table) cell(kind block.Kind, cell uint32) *byte {
+// cell is where a reference's slot is; 0 where its page was never touched.
+func (t *table) cell(kind block.Kind, cell uint32) address {
 	switch kind {
 	case block.Counter:
-		return bytesOf(t.counters.peek(cell))
+		return addressOf(t.counters.peek(cell))
 	case block.Gauge:
-		return bytesOf(t.gauges.peek(cell))
+		return addressOf(t.gauges.peek(cell))
 	}
-	return bytesOf(t.sketches.peek(cell))
+	return addressOf(t.sketches.peek(cell))
 }
 
 // has says that something came for a reference.
