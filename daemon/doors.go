@@ -32,6 +32,7 @@ func (d *Daemon) openDoors() error {
 	}
 	d.doors = ingest.New(d.lanes, ingest.Options{
 		MaxPerAddress: c.Server.MaxPerAddress, Patience: patience(&c.Ingest), ProxyFrom: proxies,
+		Receive: ingest.ReceiveBuffers{Each: int(c.Ingest.ReceiveBuffer), All: ingest.AllReceive()},
 		MaxLine: int(c.Ingest.MaxLine), MaxConnections: c.Server.MaxConnections, Logger: d.component("ingest"),
 		Log: d.log, Pressure: d.pressure, Known: d.deliveries.Known,
 		Taken: func(took time.Duration) { d.ingested.Took(d.now(), took) },

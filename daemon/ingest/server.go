@@ -53,6 +53,7 @@ type Options struct {
 	MaxConnections int
 	MaxPerAddress  int // connections of one address; 0 is no limit of its own
 	Patience       Patience
+	Receive        ReceiveBuffers
 	ProxyFrom      []netip.Prefix // from which a PROXY header is believed
 	Logger         *slog.Logger
 	Log            Log // for acked sessions
@@ -165,6 +166,7 @@ func (s *Server) ListenPackets(pc net.PacketConn) {
 }
 
 func (s *Server) accept(l net.Listener, frames bool) {
+	r := s.receiverOf(l)
 	for {
 		c, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -177,6 +179,7 @@ func (s *Server) accept(l net.Listener, frames bool) {
 			continue
 		}
 		s.serveConn(c, frames)
+		r.resize(s)
 	}
 }
 
