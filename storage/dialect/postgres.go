@@ -52,6 +52,7 @@ func openPostgres(ctx context.Context, c Config) (*Database, error) {
 		Write:   db, Read: db,
 		Partitions: newPartitions(c.Logger),
 		snapshots:  snapshots,
+		pool:       pool,
 		close:      func() error { err := db.Close(); pool.Close(); snapshots.Close(); return err },
 	}, nil
 }
