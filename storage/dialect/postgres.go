@@ -32,6 +32,7 @@ func openPostgres(ctx context.Context, c Config) (*Database, error) {
 	}
 	conns := min(max(c.MaxConns, minConns), 10_000)
 	setParameters(pc.ConnConfig.RuntimeParams, c)
+	pc.ConnConfig.DialFunc = quickly(pc.ConnConfig.DialFunc)
 	look := pc.Copy()
 	look.AfterConnect = setSnapshots
 	look.MaxConns = int32(max(conns/2, 1))
