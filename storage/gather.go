@@ -9,7 +9,7 @@ import (
 // gatherSeries is how many series of a shard are gathered at once. An hour of all of
 // them is hundreds of thousands of points, 40 MB, which the system had to make room
 // for at each compaction, and of which no processor's cache holds much. The points
-// of as many are 3 MB.
+// of as many are 3 MB, and there is room for those of other kinds in their places.
 const gatherSeries = 64
 
 // gathered deals the points of one shard's blocks out by series and kind, some
