@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/telemetry"
 	"example.com/nexusctl/protocol/api"
 )
@@ -87,6 +88,7 @@ func (d *Daemon) measures() []telemetry.Measure {
 		telemetry.Gauge("nexus_generations_waiting", "Closed generations that are not in the store yet.", func() float64 { n, _ := d.lanes.Collector().Backlog(); return float64(n) }),
 		telemetry.Counter("nexus_generations_packed_total", "Generations that were packed while they waited for the store.", func() float64 { n, _ := d.lanes.Collector().Packed(); return float64(n) }),
 		telemetry.Gauge("nexus_generations_packed_bytes", "Memory of the waiting generations that are packed.", func() float64 { _, n := d.lanes.Collector().Packed(); return float64(n) }),
+		telemetry.Gauge("nexus_tables_free_bytes", "Memory of pages that tables of stored generations gave back, and that no table uses.", func() float64 { return float64(aggregate.FreePages()) }),
 		telemetry.Gauge("nexus_generations_spilled", "Waiting generations that will be read back from the log.", func() float64 { _, n := d.lanes.Collector().Backlog(); return float64(n) }),
 		telemetry.Counter("nexus_flushes_total", "Generations stored.", func() float64 { return float64(flusher.Flushes.Load()) }),
 		telemetry.Counter("nexus_flush_points_total", "Points stored.", func() float64 { return float64(flusher.Points.Load()) }),

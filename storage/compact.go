@@ -131,45 +131,45 @@ func (s *Store) compact(ctx context.Context, tx *sql.Tx, w shardHour, room *gath
 // takeBlocks reads and locks the blocks of one shard and arrival hour, and
 // merges them into one chunk for each series and hour of data.
 func (s *Store) takeBlocks(ctx context.Context, tx *sql.Tx, w shardHour, room *gathered, stats *CompactStats) ([]chunkRow, error) {
-	byWriter := map[string][][]byte{}
-	var writers []string
-	blocks := 0
+	var byWriter [][][]byte
+	last := ""
 	err := s.each(ctx, tx, func(rows *sql.Rows) error {
 		var writer string
 		var data []byte
 		if err := rows.Scan(&writer, &data); err != nil {
 			return err
 		}
-		if _, ok := byWriter[writer]; !ok {
-			writers = append(writers, writer)
+		if len(byWriter) == 0 || writer != last {
+			byWriter, last = append(byWriter, nil), writer
 		}
-		byWriter[writer] = append(byWriter[writer], data)
-		blocks++
+		list := &byWriter[len(byWriter)-1]
+		*list = append(*list, data)
+		stats.Blocks++
 		return nil
 	}, "SELECT writer, data FROM flush_block WHERE arrival_hour = $1 AND shard = $2 ORDER BY writer, seq"+s.db.ForUpdate, w.hour, w.shard)
 	if err != nil {
 		return nil, err
 	}
-	room.reset(w.shard, blocks)
-	for _, writer := range writers {
-		if err := room.add(byWriter[writer]); err != nil {
-			return nil, err
-		}
+	if err := room.open(w.shard, byWriter); err != nil {
+		return nil, err
 	}
-	var rows []chunkRow
 	gone, err := s.gone(ctx, tx, w.shard)
 	if err != nil {
 		return nil, err
 	}
-	for _, points := range room.merge(len(writers)) {
-		stats.Points += len(points)
-		if _, deleted := gone[points[0].Series]; deleted {
-			continue
+	var rows []chunkRow
+	for {
+		list, ok, err := room.next()
+		if err != nil || !ok {
+			return rows, err
 		}
-		rows = s.chunkRows(points, rows)
+		for _, points := range list {
+			stats.Points += len(points)
+			if _, deleted := gone[points[0].Series]; !deleted {
+				rows = s.chunkRows(points, rows)
+			}
+		}
 	}
-	stats.Blocks += blocks
-	return rows, nil
 }
 
 // mergePoints sorts by series, kind and time, keeping the order of equals, and

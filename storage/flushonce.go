@@ -57,7 +57,7 @@ func (f *Flush) isSmall(most int) bool {
 func (s *Store) insertAndMove(ctx context.Context, args []any) (moved bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	res, err := s.db.Write.ExecContext(ctx, `WITH moved AS (
+	n, err := s.db.Exec(ctx, `WITH moved AS (
 UPDATE writer_position SET position = $2, seq = $3, counts = $4, updated_at = $5, watermark = $6, left_at = 0
 WHERE writer = $1 AND position = $7 AND seq = $8 AND updated_at = $9 RETURNING writer)
 INSERT INTO flush_block (arrival_hour, shard, writer, seq, data)
@@ -66,9 +66,5 @@ SELECT $10::bigint, b.shard, moved.writer, $3::bigint, b.data FROM moved CROSS J
 		s.apart.Store(true)
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	n, err := res.RowsAffected()
 	return n > 0, err
 }

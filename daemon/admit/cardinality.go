@@ -3,6 +3,7 @@ package admit
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/zeebo/xxh3"
 
@@ -34,6 +35,7 @@ const (
 	maxSources   = 4096   // told apart
 	maxTopNames  = 128    // ranked by their series
 	keptSources  = 8      // of one offender
+	keptDeleted  = 10_000 // deleted series beside which nothing is refused, whatever the budget
 	sampledKeys  = 2000   // series of a name that are looked at for its tags
 )
 
@@ -74,14 +76,15 @@ const fewSeries = 16
 // where nobody knows, as after a restart.
 type typeSeen struct {
 	typ  protocol.Type
+	n    uint32 // series
 	from *Source
 }
 
 // tagValues are the values of one tag key.
 type tagValues struct {
-	hashes  map[uint64]struct{} // of those in admitted series
-	turned  *histogram.Set      // of those that were turned away
-	refused uint64              // first sights
+	hashes  map[uint64]uint32 // of those in admitted series: in how many
+	turned  *histogram.Set    // of those that were turned away
+	refused uint64            // first sights
 	from    sources
 }
 
@@ -129,6 +132,7 @@ func (s *sources) add(from *Source) {
 // that pass them. All of it is under the catalog's lock.
 type census struct {
 	counted     int // series that budgets count
+	deleted     int // series that are not there any more
 	tags        map[string]*tagValues
 	offenders   map[string]*offender
 	unnamed     uint64 // first sights of offenders beyond those that are remembered
@@ -136,7 +140,8 @@ type census struct {
 	conflicting int
 	known       map[Source]*Source
 	top         []*entry
-	floor       int // series of the least of top, or fewer
+	floor       int  // series of the least of top, or fewer
+	stale       bool // names of top have lost series since they were ranked
 }
 
 func newCensus() census {
@@ -174,22 +179,92 @@ func (c *census) admit(e *entry, t protocol.Type, tags []series.Tag, from *Sourc
 			if len(c.tags) >= maxTagKeys {
 				continue
 			}
-			v = &tagValues{hashes: map[uint64]struct{}{}}
+			v = &tagValues{hashes: map[uint64]uint32{}}
 			c.tags[tag.Key] = v
 		}
-		v.hashes[xxh3.HashString(tag.Value)] = struct{}{}
+		v.hashes[xxh3.HashString(tag.Value)]++
+	}
+}
+
+// freed is where a deletion has made room.
+type freed struct {
+	names map[string]struct{}
+	keys  map[string]struct{} // of tags that have fewer values now
+}
+
+// leave takes a series that was deleted out of what admit has counted. A tag key
+// that was one too many when the series came may be counted low by it.
+func (c *census) leave(e *entry, t protocol.Type, tags []series.Tag, f *freed) {
+	e.counted--
+	c.counted--
+	f.names[e.name] = struct{}{}
+	if e.ranked {
+		c.stale, c.floor = true, 0
+	}
+	c.unsee(e, t)
+	for _, tag := range tags {
+		v, h := c.tags[tag.Key], xxh3.HashString(tag.Value)
+		if v == nil || v.hashes[h] == 0 {
+			continue
+		}
+		if v.hashes[h]--; v.hashes[h] > 0 {
+			continue
+		}
+		delete(v.hashes, h)
+		f.keys[strings.Clone(tag.Key)] = struct{}{}
+	}
+}
+
+// reconsider forgets who was beyond a budget in which there is room now: they come
+// again, and what is still beyond it is counted anew.
+func (c *census) reconsider(f *freed) {
+	if len(f.names) == 0 {
+		return
+	}
+	for key := range f.keys {
+		v := c.tags[key]
+		v.turned, v.refused, v.from = nil, 0, nil
+		if len(v.hashes) == 0 {
+			delete(c.tags, key)
+		}
+	}
+	for name, o := range c.offenders {
+		_, roomForName := f.names[name]
+		_, roomForTag := f.keys[o.tag]
+		if o.limit == LimitSeries || o.limit == LimitName && roomForName || o.limit == LimitTag && roomForTag {
+			c.unnamed += o.refused
+			delete(c.offenders, name)
+		}
+	}
+}
+
+// unsee forgets a type of a name with the last series of it.
+func (c *census) unsee(e *entry, t protocol.Type) {
+	i := slices.IndexFunc(e.types, func(s typeSeen) bool { return s.typ == t })
+	if e.types[i].n--; e.types[i].n > 0 {
+		return
+	}
+	e.types = slices.Delete(e.types, i, i+1)
+	if len(e.types) != 1 {
+		return
+	}
+	c.conflicting--
+	e.conflict = false
+	if i := slices.Index(c.conflicts, e); i >= 0 {
+		c.conflicts = slices.Delete(c.conflicts, i, i+1)
 	}
 }
 
 // see notes the types of a name; more than one is a conflict.
 func (c *census) see(e *entry, t protocol.Type, from *Source) {
-	if slices.ContainsFunc(e.types, func(s typeSeen) bool { return s.typ == t }) {
+	if i := slices.IndexFunc(e.types, func(s typeSeen) bool { return s.typ == t }); i >= 0 {
+		e.types[i].n++
 		return
 	}
 	if e.types == nil {
 		e.types = e.one[:0]
 	}
-	e.types = append(e.types, typeSeen{t, from})
+	e.types = append(e.types, typeSeen{t, 1, from})
 	if len(e.types) != 2 {
 		return
 	}
@@ -200,8 +275,8 @@ func (c *census) see(e *entry, t protocol.Type, from *Source) {
 	}
 }
 
-// rank keeps the names with most series. Counts only grow, so the floor is never
-// above the least of them, and most names never pass it.
+// rank keeps the names with most series. Their counts only grow while the floor
+// stands, so it is never above the least of them, and most names never pass it.
 func (c *census) rank(e *entry) {
 	if e.ranked || (len(c.top) == maxTopNames && e.counted <= c.floor) {
 		return
@@ -220,9 +295,11 @@ func (c *census) rank(e *entry) {
 }
 
 // beyond says which budget a new series would pass, and the tag key that does.
+// Deleted series keep their memory until the process ends. Those beyond as many
+// again count, or deleting and naming in turn would pass any bound.
 func (c *census) beyond(b Budgets, e *entry, tags []protocol.Tag) (Limit, string) {
 	switch {
-	case b.Series > 0 && c.counted >= b.Series:
+	case b.Series > 0 && c.counted+max(c.deleted-max(b.Series, keptDeleted), 0) >= b.Series:
 		return LimitSeries, ""
 	case b.NameSeries > 0 && e != nil && e.counted >= b.NameSeries:
 		return LimitName, ""

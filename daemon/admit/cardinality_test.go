@@ -143,6 +143,125 @@ func TestOwnAndOverflowAreOutside(t *testing.T) {
 	}
 }
 
+// TestDeletedFreeTheirPlaces holds each budget to the series that are there.
+func TestDeletedFreeTheirPlaces(t *testing.T) {
+	for name, b := range map[string]admit.Budgets{
+		"series": {Series: 3}, "name": {Series: 100, NameSeries: 3}, "tag": {Series: 100, TagValues: 3},
+	} {
+		c := admit.NewCatalog(0)
+		c.SetBudgets(b)
+		var list []*admit.Series
+		for i := range 3 {
+			list = append(list, admitLine(t, c, fmt.Sprintf("a:1|c|#i:%d", i)))
+		}
+		expect := func(when, line, want string) {
+			t.Helper()
+			if got := from(t, c, "x", line); got != want {
+				t.Errorf("%s, %s: %s goes to %s, want %s", name, when, line, got, want)
+			}
+		}
+		expect("full", "a:1|c|#i:3", `a{nexus_overflow="true"}`)
+		c.Delete(list[:1])
+		c.Delete(list[:1]) // as two daemons may say
+		if r := c.Cardinality(9); r.Series != 2 || r.Deleted != 1 || len(r.Offenders) != 0 || r.Unnamed != 1 || r.Refused != 1 {
+			t.Errorf("%s, one deleted: %+v", name, r)
+		}
+		expect("one deleted", "a:1|c|#i:3", `a{i="3"}`)
+		expect("full again", "a:1|c|#i:0", `a{nexus_overflow="true"}`)
+		if !list[0].Gone() {
+			t.Errorf("%s: a series that was turned away is there", name)
+		}
+		c.Store(list[0], 7) // what was taken of it has its place, whatever the budget
+		if r := c.Cardinality(9); r.Series != 4 || r.Deleted != 0 || list[0].Gone() || list[0].ID() != 7 {
+			t.Errorf("%s, one came back: %+v", name, r)
+		}
+		c.Delete(append(list, admitLine(t, c, "a:1|c|#i:3"), admitLine(t, c, "a:1|c|#i:9")))
+		if r := c.Cardinality(9); r.Series != 0 || len(r.Names) != 0 || len(r.Tags) != 0 {
+			t.Errorf("%s, all deleted: %+v", name, r)
+		}
+		expect("all deleted", "a:1|c|#i:9", `a{i="9"}`)
+	}
+}
+
+// TestDeletedRaw: raw samples of a series that was deleted take its place again,
+// where there is one.
+func TestDeletedRaw(t *testing.T) {
+	c := admit.NewCatalog(1)
+	l := admit.NewLane(0, c, 10)
+	k := &series.Key{Name: "r", Type: protocol.Raw}
+	a, ok := l.AdmitRaw(k)
+	if !ok {
+		t.Fatal("the first is refused")
+	}
+	c.Delete([]*admit.Series{a.Series})
+	b := admitLine(t, c, "b:1|c")
+	if _, ok := l.AdmitRaw(k); ok || !a.Series.Gone() {
+		t.Error("a deleted series of raw samples came back beyond the budget")
+	}
+	c.Delete([]*admit.Series{b})
+	if again, ok := l.AdmitRaw(k); !ok || again.Series != a.Series || a.Series.Gone() || again.New {
+		t.Errorf("%v, %+v", ok, again)
+	}
+}
+
+// TestDeletedAreBounded deletes and names in turn: the memory of what was deleted
+// is not given back, and must not pass any bound.
+func TestDeletedAreBounded(t *testing.T) {
+	c := admit.NewCatalog(100)
+	for i := range 15_000 {
+		s := admitLine(t, c, fmt.Sprintf("a:1|c|#i:%d", i))
+		c.Delete([]*admit.Series{s})
+	}
+	if r := c.Cardinality(9); r.Deleted > 10_101 || c.Len() > 10_101 || r.Refused < 4_000 {
+		t.Errorf("%d series in all, %d deleted, %d refused", c.Len(), r.Deleted, r.Refused)
+	}
+}
+
+// TestDeletedConflicts: a name has the types that its series have.
+func TestDeletedConflicts(t *testing.T) {
+	c := admit.NewCatalog(100)
+	one, two := admitLine(t, c, "a:1|c|#k:1"), admitLine(t, c, "a:1|c|#k:2")
+	gauge := admitLine(t, c, "a:1|g")
+	c.Delete([]*admit.Series{one})
+	if r := c.Cardinality(9); r.Conflicting != 1 || len(r.Conflicts) != 1 || !r.Names[0].Conflict {
+		t.Errorf("of two counters one is deleted: %+v", r)
+	}
+	c.Delete([]*admit.Series{gauge})
+	if r := c.Cardinality(9); r.Conflicting != 0 || len(r.Conflicts) != 0 || r.Names[0].Conflict || !slices.Equal(r.Names[0].Types, []protocol.Type{protocol.Counter}) {
+		t.Errorf("the gauge is deleted: %+v", r)
+	}
+	c.Delete([]*admit.Series{two})
+	admitLine(t, c, "a:1|g")
+	if r := c.Cardinality(9); r.Conflicting != 0 || r.Names[0].Series != 1 || r.Names[0].Sampled != 1 || r.Names[0].Tags != nil {
+		t.Errorf("the gauge alone is there: %+v", r)
+	}
+}
+
+// TestDeletedNamesAreRanked: a name that loses its series gives its place in the
+// list to one that was too small for it.
+func TestDeletedNamesAreRanked(t *testing.T) {
+	c := admit.NewCatalog(1 << 20)
+	var large []*admit.Series
+	for n := range 200 {
+		for i := range 1 + n/20 {
+			s := admitLine(t, c, fmt.Sprintf("n.%03d:1|c|#i:%d", n, i))
+			if n >= 180 {
+				large = append(large, s)
+			}
+		}
+	}
+	c.Delete(large)
+	r := c.Cardinality(100)
+	for i, n := range r.Names {
+		if want := 9 - i/20; n.Series != want {
+			t.Errorf("place %d has %s with %d series, want %d", i, n.Name, n.Series, want)
+		}
+	}
+	if len(r.Names) != 100 {
+		t.Errorf("%d names", len(r.Names))
+	}
+}
+
 // TestCensusIsBounded brings names, keys, sources and conflicts without end.
 func TestCensusIsBounded(t *testing.T) {
 	if testing.Short() {

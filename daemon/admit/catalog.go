@@ -61,13 +61,9 @@ func (s *Series) Bytes() []byte { return unsafe.Slice(unsafe.StringData(s.Key), 
 // ID returns the store's id, 0 while the series has none.
 func (s *Series) ID() int64 { return s.id.Load() }
 
-// SetID records the store's id. A series that gets one is there.
-func (s *Series) SetID(id int64) {
-	s.id.Store(id)
-	if id != 0 && s.Gone() {
-		s.marks.And(^uint32(gone))
-	}
-}
+// SetID records the store's id. Of a series that may have been deleted
+// Catalog.Store has to do it.
+func (s *Series) SetID(id int64) { s.id.Store(id) }
 
 // Gone reports a series that was deleted and not seen since: whoever lists
 // series leaves it out.
@@ -126,42 +122,69 @@ func (c *Catalog) Intern(key []byte) (*Series, error) {
 // called where a series is new, and may be nil.
 func (c *Catalog) Admit(m *protocol.Metric, key []byte, from func() Source) *Series {
 	h := c.byKey.hash(key)
-	if s := c.lookup(h, key); s != nil {
-		c.Return(s)
+	if s := c.lookup(h, key); s != nil && !s.Gone() {
 		return s
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.byKey.find(h, key, c.all); s != nil {
+	s, limit := c.take(h, m, key, from)
+	if limit == LimitNone {
 		return s
+	}
+	over := series.Key{Name: overflowName, Type: m.Type, Tags: []series.Tag{{Key: OverflowTag, Value: "true"}}}
+	if limit != LimitSeries || c.byName[string(m.Name)] != nil {
+		over.Name = string(m.Name)
+	}
+	key = over.Append(nil)
+	s = c.add(c.byKey.hash(key), key, c.census.intern(from))
+	c.comeBack(s, nil)
+	return s
+}
+
+// take returns the series of a sender's metric where budgets have room for it: one
+// that was deleted takes a place again. Callers hold the lock.
+func (c *Catalog) take(h uint64, m *protocol.Metric, key []byte, from func() Source) (*Series, Limit) {
+	s := c.byKey.find(h, key, c.all)
+	if s != nil && !s.Gone() {
+		return s, LimitNone // another lane has just brought it
 	}
 	limit, tag := LimitNone, ""
 	if !isOwn(string(m.Name)) {
 		limit, tag = c.census.beyond(c.Budgets(), c.byName[string(m.Name)], m.Tags)
 	}
 	source := c.census.intern(from)
-	if limit == LimitNone {
-		return c.add(h, key, source)
+	switch {
+	case limit != LimitNone:
+		c.overflowed.Add(1)
+		c.census.refuse(limit, tag, m, key, source)
+		return nil, limit
+	case s == nil:
+		return c.add(h, key, source), limit
 	}
-	c.overflowed.Add(1)
-	c.census.refuse(limit, tag, m, key, source)
-	over := series.Key{Name: overflowName, Type: m.Type, Tags: []series.Tag{{Key: OverflowTag, Value: "true"}}}
-	if limit != LimitSeries || c.byName[string(m.Name)] != nil {
-		over.Name = string(m.Name)
-	}
-	key = over.Append(nil)
-	return c.add(c.byKey.hash(key), key, source)
+	c.comeBack(s, source)
+	return s, limit
 }
 
-// Delete marks series as gone, without an id. A lane that knows their spellings
-// must forget them after this, or Admit will not hear of it when they come again.
+// Delete marks series as gone, without an id, and frees their places in the
+// budgets. A lane must forget all its spellings after this: of those that were
+// deleted Admit would not hear when they come again, and those that were turned
+// away would go to overflow series for ever.
 func (c *Catalog) Delete(list []*Series) {
-	for _, s := range list {
-		s.SetID(0)
-		s.marks.Or(gone)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	f := freed{names: map[string]struct{}{}, keys: map[string]struct{}{}}
+	for _, s := range list {
+		s.SetID(0)
+		if s.marks.Or(gone)&gone != 0 {
+			continue
+		}
+		c.census.deleted++
+		k, _ := series.View(s.Key, c.tags)
+		if c.tags = k.Tags; budgeted(k.Name, k.Tags) {
+			c.census.leave(c.byName[k.Name], k.Type, k.Tags, &f)
+		}
+	}
+	c.census.reconsider(&f)
 	c.deletions++
 	c.returned = nil
 }
@@ -179,14 +202,36 @@ func (c *Catalog) Rest() {
 	c.Delete(list)
 }
 
-// Return says that a series is there, which may have been deleted.
+// Return says that a series is there, which may have been deleted, whatever the
+// budgets: something was taken of it.
 func (c *Catalog) Return(s *Series) {
-	if !s.Gone() || s.marks.And(^uint32(gone))&gone == 0 {
-		return // it was there, or another lane says so
+	if !s.Gone() {
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.comeBack(s, nil)
+}
+
+// Store records the store's id of a series. One that gets an id is there.
+func (c *Catalog) Store(s *Series, id int64) {
+	if id != 0 {
+		c.Return(s)
+	}
+	s.SetID(id)
+}
+
+// comeBack counts a series again that was deleted. Callers hold the lock.
+func (c *Catalog) comeBack(s *Series, from *Source) {
+	if s.marks.And(^uint32(gone))&gone == 0 {
+		return // it was there, or another lane says so
+	}
+	c.census.deleted--
 	c.returned = append(c.returned, s)
+	k, _ := series.View(s.Key, c.tags)
+	if c.tags = k.Tags; budgeted(k.Name, k.Tags) {
+		c.census.admit(c.byName[k.Name], k.Type, k.Tags, from)
+	}
 }
 
 // Returned returns how often series were deleted, and which of them came again

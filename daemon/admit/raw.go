@@ -21,23 +21,13 @@ func (l *Lane) AdmitRaw(k *series.Key) (a Admission, ok bool) {
 // room for it. Its sender is not named: requests come from gateways of others.
 func (c *Catalog) admitRaw(key []byte, k *series.Key) *Series {
 	h := c.byKey.hash(key)
-	if s := c.lookup(h, key); s != nil {
+	if s := c.lookup(h, key); s != nil && !s.Gone() {
 		return s
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.byKey.find(h, key, c.all); s != nil {
-		return s
-	}
-	m := metricOf(k)
-	limit, tag := c.census.beyond(c.Budgets(), c.byName[k.Name], m.Tags)
-	source := c.census.intern(nil)
-	if limit != LimitNone {
-		c.overflowed.Add(1)
-		c.census.refuse(limit, tag, m, key, source)
-		return nil
-	}
-	return c.add(h, key, source)
+	s, _ := c.take(h, metricOf(k), key, nil)
+	return s
 }
 
 // metricOf is a key as the budgets look at it.

@@ -12,6 +12,7 @@ import (
 type Cardinality struct {
 	Budgets Budgets
 	Series  int    // that the budgets count
+	Deleted int    // that were deleted, and take memory until the process ends
 	Refused uint64 // first sights that became overflow series
 	Unnamed uint64 // of those, the ones of names that are not among Offenders
 	// Offenders are names beyond a budget, those with most refused first.
@@ -76,6 +77,7 @@ type TypeSource struct {
 
 // Cardinality reports with up to limit entries in each list.
 func (c *Catalog) Cardinality(limit int) Cardinality {
+	c.rerank()
 	r, names := c.count(limit)
 	for i, list := range names {
 		r.Names[i].Sampled, r.Names[i].Tags = tagsOf(list)
@@ -90,6 +92,29 @@ func (c *Catalog) Offenders(limit int) []Offender {
 	return c.census.worst(limit)
 }
 
+// rerank ranks all names anew where ranked ones have lost series: others may have
+// more now. It is left to who asks, for a deletion comes in many parts.
+func (c *Catalog) rerank() {
+	c.mu.RLock()
+	stale := c.census.stale
+	c.mu.RUnlock()
+	if !stale {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := &c.census
+	for _, e := range n.top {
+		e.ranked = false
+	}
+	n.stale, n.top, n.floor = false, n.top[:0], 0
+	for _, e := range c.byName {
+		if e.counted > 0 {
+			n.rank(e)
+		}
+	}
+}
+
 // count reads what the catalog has counted. The series of the names it lists are
 // looked at without the lock: they never change.
 func (c *Catalog) count(limit int) (r Cardinality, names [][]*Series) {
@@ -97,7 +122,7 @@ func (c *Catalog) count(limit int) (r Cardinality, names [][]*Series) {
 	defer c.mu.RUnlock()
 	n := &c.census
 	r = Cardinality{
-		Budgets: c.Budgets(), Series: n.counted, Refused: c.overflowed.Load(), Unnamed: n.unnamed, Conflicting: n.conflicting,
+		Budgets: c.Budgets(), Series: n.counted, Deleted: n.deleted, Refused: c.overflowed.Load(), Unnamed: n.unnamed, Conflicting: n.conflicting,
 		Offenders: n.worst(limit), Tags: n.widestTags(limit),
 	}
 	top := slices.Clone(n.top)
@@ -175,6 +200,9 @@ func (s sources) counts() (list []SourceCount) {
 func tagsOf(list []*Series) (sampled int, tags []TagCount) {
 	values := map[string]map[string]struct{}{}
 	for _, s := range list {
+		if s.Gone() {
+			continue
+		}
 		k, err := series.Parse([]byte(s.Key))
 		if err != nil {
 			continue // the catalog holds none that cannot be parsed

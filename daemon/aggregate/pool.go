@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"sync"
+	"unsafe"
 
 	"example.com/nexusctl/protocol/histogram"
 )
@@ -54,6 +55,20 @@ func (p *pool[P]) trim() {
 	clear(p.free[keep:])
 	p.free = p.free[:keep]
 	p.idle = keep
+}
+
+// bytes is how much memory the free pages take.
+func (p *pool[P]) bytes() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var page P
+	return len(p.free) * int(unsafe.Sizeof(page))
+}
+
+// FreePages returns how many bytes the pages take that tables gave back and nobody
+// uses: what the next generations begin with, and what a burst has left for some.
+func FreePages() int {
+	return counterPages.bytes() + gaugePages.bytes() + sketchPages.bytes() + oddPages.bytes() + fewPages.bytes() + histPages.bytes()
 }
 
 // trimPools runs once a generation.

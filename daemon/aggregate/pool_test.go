@@ -25,6 +25,9 @@ func TestPool(t *testing.T) {
 		t.Fatalf("%d pages are free after a burst of 1000, one of them in use", len(p.free))
 	}
 	p.put(few)
+	if n := p.bytes(); n != 1000*16 {
+		t.Errorf("%d pages of two integers are said to take %d bytes", len(p.free), n)
+	}
 	for range 30 {
 		give(take(10))
 	}
@@ -34,7 +37,7 @@ func TestPool(t *testing.T) {
 	for range 10 {
 		p.trim()
 	}
-	if len(p.free) != 0 {
+	if len(p.free) != 0 || p.bytes() != 0 {
 		t.Errorf("%d pages are kept for nobody", len(p.free))
 	}
 }

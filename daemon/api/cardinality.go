@@ -27,6 +27,7 @@ func (s *Server) cardinality(w http.ResponseWriter, r *http.Request) {
 func CardinalityBody(c admit.Cardinality) api.Cardinality {
 	b := api.Cardinality{
 		Series:     c.Series,
+		Deleted:    c.Deleted,
 		Budgets:    api.Budgets{Series: c.Budgets.Series, NameSeries: c.Budgets.NameSeries, TagValues: c.Budgets.TagValues},
 		Overflowed: c.Refused, Unnamed: c.Unnamed, Conflicting: c.Conflicting,
 		Offenders: OffenderBodies(c.Offenders), Names: []api.NameCount{}, Tags: tagBodies(c.Tags), TypeConflicts: []api.TypeConflict{},

@@ -115,6 +115,48 @@ func TestDelete(t *testing.T) {
 	})
 }
 
+// TestDeleteFreesBudgets: what is deleted makes room at once, for new names and for
+// those that went to overflow series until then, and only as much as it took.
+func TestDeleteFreesBudgets(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, store string) {
+		s, stop := startOn(t, t.TempDir(), store, "ingest.max_series=3")
+		defer stop()
+		const late = "late:1|c|#i:x\nlate:1|c|#i:y\n"
+		s.post("old:1|c|#i:a\nold:1|c|#i:b\nkept:1|c|#i:k\n" + late)
+		s.expectLast("beyond the budget", "late", nil)
+		s.expectLast("beyond the budget", "nexus.overflow", map[string]float64{"": 2})
+		s.stored()
+		if c := s.cardinality(); c.Series != 3 || c.Overflowed != 2 || len(c.Offenders) != 1 {
+			t.Errorf("beyond the budget: %+v", c)
+		}
+
+		s.delete("old?tag=i:a")
+		s.post("new:1|c|#i:n\n" + late)
+		s.expectLast("in the place of one", "new", map[string]float64{"n": 1})
+		s.expectLast("with no place left", "late", nil)
+		s.delete("old")
+		if c := s.cardinality(); c.Series != 2 || c.Deleted != 2 || len(c.Offenders) != 0 {
+			t.Errorf("with a place free: %+v", c)
+		}
+		s.post(late)
+		s.expectLast("the first that comes again", "late", map[string]float64{"x": 1, "": 1})
+		s.post("old:1|c|#i:a\n")
+		s.expectLast("deleted, with no place left", "old", map[string]float64{"": 1})
+		if c := s.cardinality(); c.Series != 3 || c.Budgets.Series != 3 || len(c.Offenders) != 2 {
+			t.Errorf("at the end: %+v", c)
+		}
+		s.stored()
+		s.lawful()
+	})
+}
+
+func (s *stack) cardinality() api.Cardinality {
+	s.t.Helper()
+	r := s.get("/api/v1/cardinality")
+	r.expect(s.t, "cardinality", 200, plainJSON)
+	return decode[api.Cardinality](s.t, r)
+}
+
 // TestDeleteBesideSenders: while lines come in, series are deleted again and
 // again; no value is counted twice or lost to the ledger, what is sent behind the
 // last deletion is all that is left, and other series never lack anything.
@@ -157,6 +199,7 @@ func TestDeleteByAnotherDaemon(t *testing.T) {
 	defer stop()
 	two, stopTwo := startOn(t, t.TempDir(), dsn)
 	defer stopTwo()
+	before := two.cardinality()
 	two.post("shared:5|c|#i:a\n")
 	two.stored()
 	one.expectLast("what the other stored", "shared", map[string]float64{"a": 5})
@@ -165,6 +208,9 @@ func TestDeleteByAnotherDaemon(t *testing.T) {
 	for range 2 { // the second of these generations was opened after the deletion
 		two.post("other:1|c\n")
 		two.stored()
+	}
+	if c := two.cardinality(); c.Series != before.Series+1 || c.Deleted != before.Deleted+1 {
+		t.Errorf("the budgets count %d series and %d deleted ones, before %d and %d", c.Series, c.Deleted, before.Series, before.Deleted)
 	}
 	two.post("shared:2|c|#i:a\n")
 	two.stored()

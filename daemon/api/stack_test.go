@@ -78,16 +78,19 @@ func startIn(t *testing.T, dir string) *stack {
 	return s
 }
 
-// startOn brings a daemon up on a store; it returns what stops it.
-func startOn(t *testing.T, dir, store string) (s *stack, stop func()) {
+// startOn brings a daemon up on a store, with settings beside the usual ones,
+// "key=value"; it returns what stops it.
+func startOn(t *testing.T, dir, store string, more ...string) (s *stack, stop func()) {
 	t.Helper()
-	settings, err := config.Resolve(config.Source{
-		Getenv: func(string) string { return "" },
-		Flags: map[string]string{
-			"server.listen": "127.0.0.1:0", "server.data_dir": dir, "aggregate.resolution": "1s", "storage.url": store,
-			"ingest.max_body": "256KiB", "ingest.max_line": "4KiB", "ingest.lanes": "2",
-		},
-	})
+	flags := map[string]string{
+		"server.listen": "127.0.0.1:0", "server.data_dir": dir, "aggregate.resolution": "1s", "storage.url": store,
+		"ingest.max_body": "256KiB", "ingest.max_line": "4KiB", "ingest.lanes": "2",
+	}
+	for _, one := range more {
+		key, value, _ := strings.Cut(one, "=")
+		flags[key] = value
+	}
+	settings, err := config.Resolve(config.Source{Getenv: func(string) string { return "" }, Flags: flags})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -183,17 +183,19 @@ func (d *draft) add(number int64, points []block.Point) {
 	d.shards = append(d.shards, s)
 }
 
-// fill makes the points what is stored of a shard, and gives the processor up: the
-// flush comes back from waiting for the store in the place of whoever looked after the
+// fill makes the points what is stored of a shard, and gives the processor up between
+// two shards: the flush comes back from waiting for the store in the place of whoever looked after the
 // timers and the network, and nobody else does until the runtime steps in, ten
 // milliseconds later.
 func (d *draft) fill(s *shard, points []block.Point) {
+	if len(d.shards) > 0 {
+		runtime.Gosched()
+	}
 	s.data, s.points, s.units = nil, uint64(len(points)), d.count(points)
 	if len(points) > 0 {
 		d.scratch = block.AppendBlock(d.scratch[:0], s.number, d.g.Bucket, points)
 		s.data = bytes.Clone(d.scratch) // without the room that growing leaves: a flush holds all of its blocks
 	}
-	runtime.Gosched()
 }
 
 // count returns the ledger's units of points.

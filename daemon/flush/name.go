@@ -110,7 +110,7 @@ func (f *Flusher) resolve(ctx context.Context, part []*admit.Series) error {
 		return err
 	}
 	for i, s := range part {
-		s.SetID(ids[i])
+		f.catalog.Store(s, ids[i])
 	}
 	f.named = append(f.named, part...)
 	return nil

@@ -131,7 +131,7 @@ func (r *rig) resolve(s *admit.Series) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	s.SetID(ids[0])
+	r.catalog.Store(s, ids[0])
 }
 
 // of gives points to a series.

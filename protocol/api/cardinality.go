@@ -6,7 +6,8 @@ const CardinalityPath = "/api/v1/cardinality"
 
 // Cardinality is the series of this process. Lists come with the worst first.
 type Cardinality struct {
-	Series  int     `json:"series"` // that the budgets count
+	Series  int     `json:"series"`  // that the budgets count
+	Deleted int     `json:"deleted"` // that take memory until the daemon ends
 	Budgets Budgets `json:"budgets"`
 	// Overflowed counts first sights that became overflow series, Unnamed those
 	// of them whose names are not remembered.

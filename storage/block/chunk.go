@@ -83,37 +83,75 @@ func (p *Point) int(c Column, base int64) int64 {
 // points give equal bytes.
 func AppendChunk(dst []byte, base int64, kind Kind, points []Point) []byte {
 	start := len(dst)
-	if kind == Raw && slices.ContainsFunc(points, func(p Point) bool { return sectionOf(&p) == rawExtended }) {
+	if kind == Raw && !all(points, func(p *Point) bool { return sectionOf(p) == Raw }) {
 		kind = rawExtended
 	}
 	dst = append(dst, chunkMagic, byte(kind))
 	dst = binary.AppendUvarint(dst, uint64(len(points)))
-	var body []byte
-	ints, floats := make([]int64, len(points)), make([]float64, len(points))
+	r := packing.Get().(*packRoom)
+	defer packing.Put(r)
+	r.body = r.body[:0]
 	for _, c := range chunkColumns[kind] {
-		at := len(body)
+		at := len(r.body)
 		if implied(kind, c, points) {
 			dst = append(dst, 0) // an empty column: see impliedBy
 			continue
 		}
-		if c.isFloat() {
-			for i := range points {
-				floats[i] = *points[i].float(c)
-			}
-			body = packFloats(body, floats)
-		} else {
-			for i := range points {
-				ints[i] = points[i].int(c, base)
-			}
-			body = packInts(body, ints)
-		}
-		dst = binary.AppendUvarint(dst, uint64(len(body)-at))
+		r.pack(c, base, points)
+		dst = binary.AppendUvarint(dst, uint64(len(r.body)-at))
 	}
-	dst = append(dst, body...)
+	dst = append(dst, r.body...)
 	for i := range points {
 		dst = append(dst, points[i].Sketch...)
 	}
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
+}
+
+// packRoom is what columns are packed in: making it for each chunk took as long as
+// packing what is constant.
+type packRoom struct {
+	ints, spare []int64
+	floats      []float64
+	body        []byte
+	kinds       [numSections][]*Point // of a flush block, by section
+	several     []*Point              // gauges that saw several values
+}
+
+var packing = sync.Pool{New: func() any { return new(packRoom) }}
+
+// sort deals points out by section, in their order.
+func (r *packRoom) sort(points []Point) {
+	for i := range points {
+		kind := sectionOf(&points[i])
+		r.kinds[kind] = append(r.kinds[kind], &points[i])
+	}
+}
+
+// forget lets go of points.
+func (r *packRoom) forget() {
+	for i := range r.kinds {
+		clear(r.kinds[i])
+		r.kinds[i] = r.kinds[i][:0]
+	}
+	clear(r.several)
+	r.several = r.several[:0]
+}
+
+// pack appends one column to the body.
+func (r *packRoom) pack(c Column, base int64, points []Point) {
+	if c.isFloat() {
+		r.floats = r.floats[:0]
+		for i := range points {
+			r.floats = append(r.floats, *points[i].float(c))
+		}
+		r.body, r.spare = packFloats(r.body, r.spare, r.floats)
+		return
+	}
+	r.ints = r.ints[:0]
+	for i := range points {
+		r.ints = append(r.ints, points[i].int(c, base))
+	}
+	r.body = packInts(r.body, r.ints)
 }
 
 // impliedBy names the column that says what an empty one would: of a gauge that
@@ -133,11 +171,22 @@ func impliedBy(kind Kind, c Column) Column {
 func implied(kind Kind, c Column, points []Point) bool {
 	switch impliedBy(kind, c) {
 	case ColumnLast:
-		return !slices.ContainsFunc(points, func(p Point) bool { return !p.single() })
+		return all(points, (*Point).single)
 	case ColumnN:
-		return !slices.ContainsFunc(points, func(p Point) bool { return !same(p.Sum, float64(int64(p.N))) })
+		return all(points, func(p *Point) bool { return same(p.Sum, float64(int64(p.N))) })
 	}
 	return false
+}
+
+// all reports that something holds for every point. They are not copied, as
+// slices.ContainsFunc would.
+func all(points []Point, holds func(p *Point) bool) bool {
+	for i := range points {
+		if !holds(&points[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // chunk is a chunk taken apart into its columns' bytes.

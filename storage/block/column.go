@@ -17,16 +17,32 @@ const (
 )
 
 // appendInts encodes a column of integers: zigzag varints.
-func appendInts(dst []byte, n int, get func(i int) int64) []byte {
-	return appendColumn(dst, constantInts(n, get), n, func(dst []byte, i int) []byte {
-		return binary.AppendUvarint(dst, zigzag(get(i)))
-	})
+func (r *packRoom) appendInts(dst []byte, list []*Point, get func(p *Point) int64) []byte {
+	r.ints = r.ints[:0]
+	for _, p := range list {
+		r.ints = append(r.ints, get(p))
+	}
+	constant := constantInts(r.ints)
+	dst, start := beginColumn(dst, constant)
+	for _, v := range r.ints[:valuesOf(constant, len(list))] {
+		dst = binary.AppendUvarint(dst, zigzag(v))
+	}
+	return endColumn(dst, start)
 }
 
 // appendFloats encodes a column of floats: each uvarint(zigzag(mantissa)<<3 |
 // decimals), or the byte 7 and the eight bytes of its bits, little endian.
-func appendFloats(dst []byte, n int, get func(i int) float64) []byte {
-	return appendColumn(dst, constantFloats(n, get), n, func(dst []byte, i int) []byte { return appendFloat(dst, get(i)) })
+func (r *packRoom) appendFloats(dst []byte, list []*Point, c Column) []byte {
+	r.floats = r.floats[:0]
+	for _, p := range list {
+		r.floats = append(r.floats, *p.float(c))
+	}
+	constant := constantFloats(r.floats)
+	dst, start := beginColumn(dst, constant)
+	for _, v := range r.floats[:valuesOf(constant, len(list))] {
+		dst = appendFloat(dst, v)
+	}
+	return endColumn(dst, start)
 }
 
 const (
@@ -43,43 +59,52 @@ func appendFloat(dst []byte, v float64) []byte {
 	return binary.LittleEndian.AppendUint64(dst, math.Float64bits(v))
 }
 
-func appendColumn(dst []byte, constant bool, n int, put func(dst []byte, i int) []byte) []byte {
-	form, count := byte(formEach), n
+// beginColumn writes a column's form, and room for its length.
+func beginColumn(dst []byte, constant bool) (_ []byte, start int) {
+	form := byte(formEach)
 	if constant {
-		form, count = formConstant, 1
+		form = formConstant
 	}
 	dst = append(dst, form, 0, 0, 0, 0)
-	start := len(dst)
-	for i := range count {
-		dst = put(dst, i)
+	return dst, len(dst)
+}
+
+// valuesOf returns how many of n values a column has.
+func valuesOf(constant bool, n int) int {
+	if constant {
+		return 1
 	}
+	return n
+}
+
+func endColumn(dst []byte, start int) []byte {
 	binary.LittleEndian.PutUint32(dst[start-4:], uint32(len(dst)-start))
 	return dst
 }
 
-func constantInts(n int, get func(int) int64) bool {
-	for i := 1; i < n; i++ {
-		if get(i) != get(0) {
+func constantInts(v []int64) bool {
+	for i := 1; i < len(v); i++ {
+		if v[i] != v[0] {
 			return false
 		}
 	}
 	return true
 }
 
-func constantFloats(n int, get func(int) float64) bool {
-	for i := 1; i < n; i++ {
-		if math.Float64bits(get(i)) != math.Float64bits(get(0)) {
+func constantFloats(v []float64) bool {
+	for i := 1; i < len(v); i++ {
+		if !same(v[i], v[0]) {
 			return false
 		}
 	}
 	return true
 }
 
-// appendBlobs encodes a column of byte strings: lengths, then bytes.
-func appendBlobs(dst []byte, n int, get func(i int) []byte) []byte {
-	dst = appendInts(dst, n, func(i int) int64 { return int64(len(get(i))) })
-	for i := range n {
-		dst = append(dst, get(i)...)
+// appendBlobs encodes the points' sketches as byte strings: lengths, then bytes.
+func (r *packRoom) appendBlobs(dst []byte, list []*Point) []byte {
+	dst = r.appendInts(dst, list, func(p *Point) int64 { return int64(len(p.Sketch)) })
+	for _, p := range list {
+		dst = append(dst, p.Sketch...)
 	}
 	return dst
 }

@@ -3,8 +3,11 @@ package block
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
+	"math/bits"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -61,7 +64,8 @@ func TestPackedColumns(t *testing.T) {
 	t.Run("floats", func(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			v := rapid.SliceOf(floatGen()).Draw(t, "v")
-			got, _, err := unpackFloats(nil, nil, packFloats(nil, v), len(v))
+			packed, _ := packFloats(nil, nil, v)
+			got, _, err := unpackFloats(nil, nil, packed, len(v))
 			if err != nil || !slices.EqualFunc(got, v, same) {
 				t.Fatalf("%v came back as %v, %v", v, got, err)
 			}
@@ -181,4 +185,64 @@ func TestMergeSketches(t *testing.T) {
 	if got := Merge(Point{Kind: Counter, N: 1, Sum: 3, Neg: -1}, Point{Kind: Counter, N: 2, Sum: 4, Neg: -2}); got.Sum != 7 || got.Neg != -3 || got.N != 3 {
 		t.Errorf("two counters give %+v", got)
 	}
+}
+
+// TestBestRice holds the parameter to what trying each of them one by one gives, and
+// every code to its length.
+func TestBestRice(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		width := rapid.IntRange(0, 64).Draw(t, "width")
+		values := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) uint64 {
+			v := rapid.Uint64().Draw(t, "value")
+			if rapid.IntRange(0, 20).Draw(t, "far") == 0 {
+				return v
+			}
+			return v & (1<<width - 1)
+		}), 0, 50).Draw(t, "values")
+		k, size := bestRice(values)
+		sum := uint64(0)
+		for _, v := range values {
+			sum += min(v, 1<<40)
+		}
+		guess := uint(bits.Len64(sum / uint64(max(len(values), 1))))
+		wantK, want := uint(0), ^uint(0)
+		for c := max(guess, 3) - 3; c <= min(guess+1, 62); c++ {
+			n := uint(0)
+			for _, v := range values {
+				n += riceBits(v, c)
+			}
+			if n < want {
+				wantK, want = c, n
+			}
+		}
+		if k != wantK || size != want {
+			t.Fatalf("%d bits at %d, want %d at %d", size, k, want, wantK)
+		}
+		if packed := appendRice(nil, values, k); uint(len(packed)) != (size+7)/8 {
+			t.Fatalf("%d bytes for %d bits", len(packed), size)
+		}
+	})
+}
+
+// TestBitWriter writes pieces of every width, and finds them bit by bit.
+func TestBitWriter(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		w, want := bitWriter{b: []byte{0xAA}}, ""
+		for range rapid.IntRange(0, 20).Draw(t, "pieces") {
+			n := uint(rapid.IntRange(0, 64).Draw(t, "bits"))
+			v := rapid.Uint64().Draw(t, "value") & (1<<n - 1)
+			w.write(v, n)
+			if n > 0 {
+				want += fmt.Sprintf("%0*b", n, v)
+			}
+		}
+		w.flush()
+		got := ""
+		for _, b := range w.b[1:] {
+			got += fmt.Sprintf("%08b", b)
+		}
+		if len(got)-len(want) > 7 || len(got) < len(want) || got[:len(want)] != want || strings.Contains(got[len(want):], "1") || w.b[0] != 0xAA {
+			t.Fatalf("wrote %s, want %s", got, want)
+		}
+	})
 }

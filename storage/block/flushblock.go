@@ -26,11 +26,11 @@ type Info struct {
 func AppendBlock(dst []byte, shard, base int64, points []Point) []byte {
 	start := len(dst)
 	total := uint64(0)
-	var byKind [numSections][]*Point
+	r := packing.Get().(*packRoom)
+	defer packing.Put(r)
+	r.sort(points)
 	for i := range points {
-		p := &points[i]
-		total += p.N
-		byKind[sectionOf(p)] = append(byKind[sectionOf(p)], p)
+		total += points[i].N
 	}
 	dst = append(dst, blockMagic...)
 	dst = binary.AppendUvarint(dst, uint64(shard))
@@ -38,47 +38,46 @@ func AppendBlock(dst []byte, shard, base int64, points []Point) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(points)))
 	dst = binary.AppendUvarint(dst, total)
 	for kind := Counter; int(kind) < numSections; kind++ {
-		if list := byKind[kind]; len(list) > 0 {
-			dst = appendSection(dst, kind, shard*ShardSize, base, list)
+		if list := r.kinds[kind]; len(list) > 0 {
+			dst = r.appendSection(dst, kind, shard*ShardSize, base, list)
 		}
 	}
+	r.forget()
 	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
 }
 
 // appendSection encodes all points of one kind, column by column.
-func appendSection(dst []byte, kind Kind, first, base int64, list []*Point) []byte {
-	n := len(list)
+func (r *packRoom) appendSection(dst []byte, kind Kind, first, base int64, list []*Point) []byte {
 	dst = append(dst, byte(kind), 0, 0, 0, 0)
 	start := len(dst)
-	dst = binary.AppendUvarint(dst, uint64(n))
-	dst = appendInts(dst, n, func(i int) int64 {
-		if i == 0 {
-			return list[0].Series - first
-		}
-		return list[i].Series - list[i-1].Series
+	dst = binary.AppendUvarint(dst, uint64(len(list)))
+	last := first
+	dst = r.appendInts(dst, list, func(p *Point) int64 {
+		step := p.Series - last
+		last = p.Series
+		return step
 	})
-	dst = appendInts(dst, n, func(i int) int64 { return list[i].Time - base })
-	dst = appendInts(dst, n, func(i int) int64 { return int64(list[i].N) })
+	dst = r.appendInts(dst, list, func(p *Point) int64 { return p.Time - base })
+	dst = r.appendInts(dst, list, func(p *Point) int64 { return int64(p.N) })
 	switch kind {
 	case Counter:
-		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Sum })
-		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Neg })
+		dst = r.appendFloats(dst, list, ColumnSum)
+		dst = r.appendFloats(dst, list, ColumnNeg)
 	case Gauge:
-		dst = appendGauges(dst, list)
+		dst = r.appendGauges(dst, list)
 	case Histogram:
-		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Count })
-		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Sum })
-		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Min })
-		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Max })
-		dst = appendBlobs(dst, n, func(i int) []byte { return list[i].Sketch })
+		for _, c := range []Column{ColumnCount, ColumnSum, ColumnMin, ColumnMax} {
+			dst = r.appendFloats(dst, list, c)
+		}
+		dst = r.appendBlobs(dst, list)
 	case Set:
-		dst = appendBlobs(dst, n, func(i int) []byte { return list[i].Sketch })
+		dst = r.appendBlobs(dst, list)
 	case Raw:
-		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Last })
+		dst = r.appendFloats(dst, list, ColumnLast)
 	case rawExtended:
-		dst = appendFloats(dst, n, func(i int) float64 { return list[i].Last })
-		dst = appendInts(dst, n, func(i int) int64 { return list[i].start() })
-		dst = appendBlobs(dst, n, func(i int) []byte { return list[i].Sketch })
+		dst = r.appendFloats(dst, list, ColumnLast)
+		dst = r.appendInts(dst, list, (*Point).start)
+		dst = r.appendBlobs(dst, list)
 	}
 	binary.LittleEndian.PutUint32(dst[start-4:], uint32(len(dst)-start))
 	return dst
@@ -86,29 +85,24 @@ func appendSection(dst []byte, kind Kind, first, base int64, list []*Point) []by
 
 // appendGauges writes minimum, maximum and sum only of the gauges that saw
 // several values: of a single one all are the value itself.
-func appendGauges(dst []byte, list []*Point) []byte {
-	n := len(list)
-	dst = appendFloats(dst, n, func(i int) float64 { return list[i].Last })
-	dst = appendInts(dst, n, func(i int) int64 { return list[i].LastAt - list[i].Time })
-	var several []*Point
-	dst = appendInts(dst, n, func(i int) int64 {
-		if list[i].single() {
+func (r *packRoom) appendGauges(dst []byte, list []*Point) []byte {
+	dst = r.appendFloats(dst, list, ColumnLast)
+	dst = r.appendInts(dst, list, func(p *Point) int64 { return p.LastAt - p.Time })
+	r.several = r.several[:0]
+	dst = r.appendInts(dst, list, func(p *Point) int64 {
+		if p.single() {
 			return 0
 		}
+		r.several = append(r.several, p)
 		return 1
 	})
-	for _, p := range list {
-		if !p.single() {
-			several = append(several, p)
-		}
-	}
-	n = len(several)
-	if n == 0 {
+	if len(r.several) == 0 {
 		return dst
 	}
-	dst = appendFloats(dst, n, func(i int) float64 { return several[i].Min })
-	dst = appendFloats(dst, n, func(i int) float64 { return several[i].Max })
-	return appendFloats(dst, n, func(i int) float64 { return several[i].Sum })
+	for _, c := range []Column{ColumnMin, ColumnMax, ColumnSum} {
+		dst = r.appendFloats(dst, r.several, c)
+	}
+	return dst
 }
 
 // single reports a gauge whose minimum, maximum and sum are its last value.

@@ -53,7 +53,7 @@ func predict(before []int64, p int) int64 {
 
 // packInts encodes a column of integers by whichever way is shortest.
 func packInts(dst []byte, v []int64) []byte {
-	if constantInts(len(v), func(i int) int64 { return v[i] }) {
+	if constantInts(v) {
 		dst = append(dst, modeConstant)
 		if len(v) > 0 {
 			dst = binary.AppendUvarint(dst, zigzag(v[0]))
@@ -89,6 +89,7 @@ func appendRice(dst []byte, codes []uint64, k uint) []byte {
 	for _, r := range codes {
 		w.rice(r, k)
 	}
+	w.flush()
 	return w.b
 }
 
@@ -199,9 +200,11 @@ func (c *cursor) err() error {
 
 // packFloats encodes a column of floats as decimals where all of them are
 // exact at one number of decimals, else bit by bit.
-func packFloats(dst []byte, v []float64) []byte {
-	if m, d, ok := mantissas(v); ok {
-		return packInts(append(dst, modeDecimals, byte(d)), m)
+// spare is room for mantissas, which it returns to be used again.
+func packFloats(dst []byte, spare []int64, v []float64) ([]byte, []int64) {
+	m, d, ok := mantissas(spare, v)
+	if ok {
+		return packInts(append(dst, modeDecimals, byte(d)), m), m
 	}
 	dst = append(dst, modeXOR)
 	last := uint64(0)
@@ -214,24 +217,27 @@ func packFloats(dst []byte, v []float64) []byte {
 		}
 		last = word
 	}
-	return dst
+	return dst, m
 }
 
-// mantissas finds the fewest decimals at which every value is exact.
-func mantissas(v []float64) ([]int64, int, bool) {
-	d := 0
-	for _, f := range v {
-		_, own, ok := decimal(f)
-		if !ok {
-			return nil, 0, false
-		}
-		d = max(d, own)
-	}
-	m := make([]int64, len(v))
+// mantissas finds the fewest decimals at which every value is exact, and puts the
+// mantissas into m's room. Most values have as many decimals as those before.
+func mantissas(m []int64, v []float64) (_ []int64, d int, ok bool) {
+	m = slices.Grow(m[:0], len(v))[:len(v)]
+	exact := 0 // up to where the mantissas are at d decimals
 	for i, f := range v {
-		var ok bool
+		if m[i], ok = mantissa(f, d); ok {
+			continue
+		}
+		own := 0
+		if m[i], own, ok = decimal(f); !ok || own < d {
+			return m, 0, false
+		}
+		d, exact = own, i
+	}
+	for i, f := range v[:exact] {
 		if m[i], ok = mantissa(f, d); !ok {
-			return nil, 0, false
+			return m, 0, false
 		}
 	}
 	return m, d, true

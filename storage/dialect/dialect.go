@@ -176,6 +176,7 @@ type Database struct {
 	Partitions *Partitions
 
 	snapshots *pgxpool.Pool               // Postgres's connections of Look; nil: Read's
+	pool      *pgxpool.Pool               // Postgres's connections of Write
 	shrink    func(context.Context) error // nil: the database does that itself
 	close     func() error
 }
@@ -187,6 +188,21 @@ func (d *Database) Shrink(ctx context.Context) error {
 		return nil
 	}
 	return d.shrink(ctx)
+}
+
+// Exec runs one statement that changes something, in a transaction of its own, and
+// returns how many rows it changed. Postgres's driver takes the arguments as they are:
+// through database/sql a flush of a thousand series took a tenth more of this process.
+func (d *Database) Exec(ctx context.Context, query string, args ...any) (rows int64, err error) {
+	if d.pool != nil {
+		tag, err := d.pool.Exec(ctx, query, args...)
+		return tag.RowsAffected(), err
+	}
+	res, err := d.Write.ExecContext(ctx, d.Bind(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
 }
 
 // Close closes every connection.

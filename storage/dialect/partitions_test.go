@@ -60,8 +60,12 @@ func TestPartitionsSideBySide(t *testing.T) {
 			db := []*dialect.Database{a, b}[i%2]
 			for n := range int64(4) {
 				err := db.Partitions.Ensure(context.Background(), db.Write, "things", n, 10)
-				if err == nil {
+				for try := 0; err == nil && try < 5; try++ {
 					_, err = db.Write.Exec("INSERT INTO things VALUES ($1, 'x') ON CONFLICT DO NOTHING", n*10+int64(i))
+					if db.Classify(err) != dialect.NoPartition {
+						break
+					}
+					err = nil // a server may miss one that others attach just then: a flush is repeated too
 				}
 				if err != nil {
 					t.Error(err)

@@ -32,6 +32,7 @@ func openPostgres(ctx context.Context, c Config) (*Database, error) {
 	}
 	conns := min(max(c.MaxConns, minConns), 10_000)
 	setParameters(pc.ConnConfig.RuntimeParams, c)
+	pc.ConnConfig.DialFunc = quickly(pc.ConnConfig.DialFunc)
 	look := pc.Copy()
 	look.AfterConnect = setSnapshots
 	look.MaxConns = int32(max(conns/2, 1))
@@ -52,6 +53,7 @@ func openPostgres(ctx context.Context, c Config) (*Database, error) {
 		Write:   db, Read: db,
 		Partitions: newPartitions(c.Logger),
 		snapshots:  snapshots,
+		pool:       pool,
 		close:      func() error { err := db.Close(); pool.Close(); snapshots.Close(); return err },
 	}, nil
 }

@@ -108,9 +108,8 @@ func (r *run) flush(ctx context.Context) (time.Duration, error) { return r.commi
 func (r *run) draft() storage.Flush {
 	f := storage.Flush{Writer: Writer, From: r.seq, To: r.seq + 1, Seq: r.seq + 1, Hour: r.now / hour}
 	at := r.now
-	defer r.spend(storing)()
 	points := r.make()
-	for _, b := range encode(points, at) {
+	for _, b := range r.set.encode(points, at) {
 		f.Blocks = append(f.Blocks, storage.Block{Shard: b.shard, Data: b.data})
 	}
 	r.seq++
@@ -137,7 +136,6 @@ func (r *run) make() []block.Point {
 }
 
 func (r *run) commit(ctx context.Context, f storage.Flush) (time.Duration, error) {
-	defer r.spend(storing)()
 	began := time.Now()
 	_, err := r.store.Commit(ctx, f)
 	return time.Since(began), err
@@ -184,12 +182,13 @@ func (r *run) hours(ctx context.Context) ([]Result, error) {
 
 // hour stores the next hour of points and does what is due when it is over.
 func (r *run) hour(ctx context.Context) error {
-	stored := r.serve(storing)
+	flushed, stored := r.spend(storing), r.serve(storing)
 	for end := r.now + hour; r.now < end; {
 		if _, err := r.flush(ctx); err != nil {
 			return err
 		}
 	}
+	flushed()
 	stored()
 	compacted, served := r.spend(compacting), r.serve(compacting)
 	if _, err := r.store.Compact(ctx, r.now/hour); err != nil {

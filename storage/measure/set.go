@@ -5,6 +5,7 @@
 package measure
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -37,12 +38,13 @@ var (
 
 // set makes the points of every series, bucket after bucket.
 type set struct {
-	mix   Mix
-	ids   []int64
-	kinds []kind
-	walk  []float64
-	rand  *rand.Rand
-	room  []block.Point
+	mix     Mix
+	ids     []int64
+	kinds   []kind
+	walk    []float64
+	rand    *rand.Rand
+	room    []block.Point
+	scratch []byte // of a block
 
 	points, distinct int64 // made so far, and the values in them that differ
 }
@@ -117,15 +119,18 @@ func (s *set) bucket(at int64) []block.Point {
 }
 
 // encode makes the blocks of a bucket, as a flush does.
-func encode(points []block.Point, at int64) (blocks []shardBlock) {
+func (s *set) encode(points []block.Point, at int64) (blocks []shardBlock) {
 	for len(points) > 0 {
+		if len(blocks) > 0 {
+			runtime.Gosched() // as a flush gives way to reads
+		}
 		shard, n := points[0].Series/block.ShardSize, 1
 		for n < len(points) && points[n].Series/block.ShardSize == shard {
 			n++
 		}
-		blocks = append(blocks, shardBlock{shard, block.AppendBlock(nil, shard, at, points[:n])})
+		s.scratch = block.AppendBlock(s.scratch[:0], shard, at, points[:n])
+		blocks = append(blocks, shardBlock{shard, bytes.Clone(s.scratch)})
 		points = points[n:]
-		runtime.Gosched() // as a flush gives way to reads
 	}
 	return blocks
 }
