@@ -130,18 +130,22 @@ func described(all []storage.Meta, name string) []storage.Meta {
 const learnPause = 10 * time.Second
 
 // learnNames has the reader know which names the store had before this process: reads
-// of the others need no store.
+// of the others need no store. Then it keeps the names that PromQL knows.
 func (d *Daemon) learnNames(ctx context.Context) {
+	log := d.component("query")
 	for {
 		err := d.reader.Learn(ctx)
-		if err == nil || ctx.Err() != nil {
-			return
+		if err == nil {
+			break
 		}
-		d.component("query").Warn("the store's names could not be read; until they are, each new question asks it", "error", err)
+		log.Warn("the store's names could not be read; until they are, each new question asks it", "error", err)
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(learnPause):
 		}
 	}
+	d.reader.KeepNames(ctx, func(err error) {
+		log.Warn("the store's names could not be read again; PromQL knows those from before", "error", err)
+	})
 }

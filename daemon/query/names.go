@@ -69,6 +69,10 @@ type names struct {
 	shown map[string][]storage.Name // by each name that PromQL finds them under
 	seen  int                       // series of the catalog looked at
 
+	kept  bool   // who holds this reads the store's names again in time: reload
+	asked bool   // since the last reload
+	era   uint64 // grows when the names are forgotten
+
 	deletions uint64 // of the catalog, as they were then
 	returned  int    // series that came again and were looked at
 	loaded    time.Time
@@ -104,16 +108,80 @@ func (n *names) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.known = nil
+	n.era++
+}
+
+// reload reads the store's names again beside questions, which go on with what was
+// known: of a hundred thousand names that takes half a second beside other work.
+func (n *names) reload(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time) error {
+	era, wanted := n.begin()
+	if !wanted {
+		return nil
+	}
+	var fresh names
+	if err := fresh.update(ctx, store, catalog, now); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.era != era || n.deletions != fresh.deletions { // names were deleted meanwhile: the next question reads anew
+		return nil
+	}
+	n.known, n.shown, n.seen, n.returned, n.loaded = fresh.known, fresh.shown, fresh.seen, fresh.returned, fresh.loaded
+	return nil
+}
+
+// begin tells whether a reload is wanted: somebody asked since the last one. From here
+// on reload keeps the names.
+func (n *names) begin() (era uint64, wanted bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	wanted = n.asked && n.known != nil
+	n.kept, n.asked = true, false
+	return n.era, wanted
+}
+
+// tooOld tells whether a question has to wait for the store's names. Where they are
+// kept it is after some time without a question.
+func (n *names) tooOld(now time.Time) bool {
+	age := now.Sub(n.loaded)
+	switch {
+	case n.alone && n.kept:
+		return false
+	case n.alone:
+		return age > namesRefreshAlone
+	case n.kept:
+		return age > 2*namesRefresh
+	}
+	return age > namesRefresh
+}
+
+// KeepNames reads the store's names again while somebody asks for them, until ctx
+// ends. It tells fail of each time that it could not.
+func (r *Reader) KeepNames(ctx context.Context, fail func(error)) {
+	every := namesRefresh / 2
+	if r.opts.Alone {
+		every = namesRefreshAlone
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if err := r.names.reload(ctx, r.store, r.catalog, r.opts.Now()); err != nil && ctx.Err() == nil {
+			fail(err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // update brings what is known up to date.
 func (n *names) update(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time) error {
-	refresh := namesRefresh
-	if n.alone {
-		refresh = namesRefreshAlone
-	}
+	n.asked = true
 	deletions, returned := catalog.Returned() // before the series: what is deleted meanwhile goes the next time
-	if n.known == nil || now.Sub(n.loaded) > refresh || n.deletions != deletions {
+	if n.known == nil || n.tooOld(now) || n.deletions != deletions {
 		stored, err := store.Names(ctx)
 		if err != nil {
 			return fmt.Errorf("list names: %w", err)

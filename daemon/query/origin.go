@@ -70,8 +70,16 @@ func (r *Reader) Learn(ctx context.Context) error {
 	slices.Sort(o.older)
 	o.older = slices.Clip(slices.Compact(o.older))
 	r.origins.now.Store(o)
-	return nil
+	if len(names) > maxPrimed {
+		return nil
+	}
+	_, err = r.names.of(ctx, r.store, r.catalog, r.opts.Now(), "")
+	return err
 }
+
+// maxPrimed is up to how many names of the store are known to PromQL before its first
+// question: each takes some 300 bytes, for which there may be no use.
+const maxPrimed = 20_000
 
 // Moved says that the store went back, or is another one: what was learnt of it is
 // void until the next start.

@@ -75,8 +75,8 @@ func (p *pair) steps(name string) map[string]func(*rapid.T) {
 			p.head.DropBefore((p.now - rapid.Int64Range(0, 7_200_000).Draw(rt, "ago")) / 3_600_000)
 		},
 		"evict": func(*rapid.T) { p.hits += p.reader.Tails().Hits; p.reader.tails = newTails(tailBudget) },
-		"learn":  func(rt *rapid.T) { check(rt, p.reader.Learn(p.t.Context())) },
-		"moved":  func(*rapid.T) { p.reader.Moved() },
+		"learn": func(rt *rapid.T) { check(rt, p.reader.Learn(p.t.Context())) },
+		"moved": func(*rapid.T) { p.reader.Moved() },
 		"":      func(rt *rapid.T) { p.compare(rt, name) },
 	}
 }
