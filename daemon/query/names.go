@@ -3,10 +3,13 @@ package query
 import (
 	"context"
 	"fmt"
+	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/protocol"
@@ -69,6 +72,7 @@ type names struct {
 	shown map[string][]storage.Name // by each name that PromQL finds them under
 	seen  int                       // series of the catalog looked at
 
+	used  bool   // somebody asked
 	kept  bool   // who holds this reads the store's names again in time: reload
 	asked bool   // since the last reload
 	era   uint64 // grows when the names are forgotten
@@ -82,9 +86,11 @@ type names struct {
 func (n *names) all(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time) ([]storage.Name, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.used, n.asked = true, true
 	if err := n.update(ctx, store, catalog, now); err != nil {
 		return nil, err
 	}
+	n.take(catalog.Snapshot(), math.MaxInt)
 	list := make([]storage.Name, 0, len(n.known))
 	for name := range n.known {
 		list = append(list, name)
@@ -97,10 +103,61 @@ func (n *names) all(ctx context.Context, store Store, catalog *admit.Catalog, no
 func (n *names) of(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time, shown string) ([]storage.Name, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.used, n.asked = true, true
 	if err := n.update(ctx, store, catalog, now); err != nil {
 		return nil, err
 	}
-	return slices.Clip(n.shown[shown]), nil
+	local := catalog.Snapshot()
+	n.take(local, takeAtOnce)
+	return withUntaken(slices.Clip(n.shown[shown]), local[n.seen:], shown), nil
+}
+
+// takeAtOnce is how many series' names are taken for one question, or between two: a
+// hundred thousand take a third of a second.
+const takeAtOnce = 1000
+
+// withUntaken adds to the names that are found under one those of series which were
+// not taken yet.
+func withUntaken(list []storage.Name, local []*admit.Series, shown string) []storage.Name {
+	var tags []series.Tag
+	for _, s := range local {
+		k, err := series.View(s.Key, tags)
+		if err != nil {
+			continue
+		}
+		tags = k.Tags
+		if !mayShow(k.Name, shown) || s.Gone() {
+			continue
+		}
+		name := storage.Name{Name: k.Name, Type: k.Type}
+		for _, t := range shownAs(name, name.Name) {
+			if t.shown == shown && !slices.Contains(list, name) {
+				list = append(list, name)
+			}
+		}
+	}
+	return list
+}
+
+// mayShow tells at a glance, and says yes too often, whether PromQL may find a name as
+// shown: both go on alike but for the end, which says what a counter is.
+func mayShow(name, shown string) bool {
+	for i := 0; i < len(name)-len(totalSuffix); i++ {
+		switch {
+		case name[i] >= utf8.RuneSelf:
+			return true
+		case i >= len(shown) || shown[i] != name[i] && rune(shown[i]) != promRune(rune(name[i])):
+			return false
+		}
+	}
+	return true
+}
+
+// prime reads the store's names before the first question.
+func (n *names) prime(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.update(ctx, store, catalog, now)
 }
 
 // forget has the store asked anew.
@@ -122,6 +179,7 @@ func (n *names) reload(ctx context.Context, store Store, catalog *admit.Catalog,
 	if err := fresh.update(ctx, store, catalog, now); err != nil {
 		return err
 	}
+	fresh.take(catalog.Snapshot(), math.MaxInt)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.era != era || n.deletions != fresh.deletions { // names were deleted meanwhile: the next question reads anew
@@ -156,6 +214,9 @@ func (n *names) tooOld(now time.Time) bool {
 	return age > namesRefresh
 }
 
+// keepUpEvery is how often new series' names are taken before a question comes.
+const keepUpEvery = time.Second
+
 // KeepNames reads the store's names again while somebody asks for them, until ctx
 // ends. It tells fail of each time that it could not.
 func (r *Reader) KeepNames(ctx context.Context, fail func(error)) {
@@ -163,23 +224,26 @@ func (r *Reader) KeepNames(ctx context.Context, fail func(error)) {
 	if r.opts.Alone {
 		every = namesRefreshAlone
 	}
-	tick := time.NewTicker(every)
+	r.names.begin()
+	tick, again := time.NewTicker(keepUpEvery), time.NewTicker(every)
 	defer tick.Stop()
+	defer again.Stop()
 	for {
-		if err := r.names.reload(ctx, r.store, r.catalog, r.opts.Now()); err != nil && ctx.Err() == nil {
-			fail(err)
-		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			r.names.keepUp(r.catalog)
+		case <-again.C:
+			if err := r.names.reload(ctx, r.store, r.catalog, r.opts.Now()); err != nil && ctx.Err() == nil {
+				fail(err)
+			}
 		}
 	}
 }
 
 // update brings what is known up to date.
 func (n *names) update(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time) error {
-	n.asked = true
 	deletions, returned := catalog.Returned() // before the series: what is deleted meanwhile goes the next time
 	if n.known == nil || n.tooOld(now) || n.deletions != deletions {
 		stored, err := store.Names(ctx)
@@ -194,20 +258,45 @@ func (n *names) update(ctx context.Context, store Store, catalog *admit.Catalog,
 			n.put(name)
 		}
 	}
-	local := catalog.Snapshot()
-	n.add(local[n.seen:])
 	n.add(returned[n.returned:])
-	n.seen, n.returned = len(local), len(returned)
+	n.returned = len(returned)
 	return nil
+}
+
+// take adds the names of the catalog's next series, so many at most.
+func (n *names) take(local []*admit.Series, most int) {
+	to := min(len(local), n.seen+min(most, len(local)))
+	n.add(local[n.seen:to])
+	n.seen = to
+}
+
+// keepUp takes what series there are by now, where names were asked for, and lets
+// questions in between.
+func (n *names) keepUp(catalog *admit.Catalog) {
+	for n.takeSome(catalog.Snapshot()) {
+		runtime.Gosched()
+	}
+}
+
+func (n *names) takeSome(local []*admit.Series) (more bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.known == nil || !n.used {
+		return false
+	}
+	n.take(local, takeAtOnce)
+	return n.seen < len(local)
 }
 
 // add takes the names of this process's series but those that were deleted.
 func (n *names) add(list []*admit.Series) {
+	var tags []series.Tag
 	for _, s := range list {
 		if s.Gone() {
 			continue
 		}
-		if k, err := series.Parse([]byte(s.Key)); err == nil {
+		if k, err := series.View(s.Key, tags); err == nil {
+			tags = k.Tags
 			n.put(storage.Name{Name: k.Name, Type: k.Type})
 		}
 	}

@@ -1,9 +1,12 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,6 +124,56 @@ func TestNamesReload(t *testing.T) {
 	others.begin()
 	if others.tooOld(now.Add(2*namesRefresh)) || !others.tooOld(now.Add(2*namesRefresh+1)) {
 		t.Error("where names are kept a question waits for them when they are twice as old")
+	}
+}
+
+// TestNamesUntaken: names of series are found before all of them are taken, as those
+// that are, and taken little by little once somebody asked.
+func TestNamesUntaken(t *testing.T) {
+	store, catalog, now := &namesStore{}, admit.NewCatalog(1<<20), time.UnixMilli(1_764_000_000_000)
+	n := names{alone: true}
+	if err := n.prime(t.Context(), store, catalog, now); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 * takeAtOnce {
+		intern(t, catalog, fmt.Sprint("filler.", i), protocol.Gauge)
+	}
+	sent := []string{"a", "a.b", "a_b", "http.requests", "http.requests_total", "http.requests.total", "größe.x.und.mehr", "gr__e.x.und.mehr", "total", "9.lives.of.a.cat"}
+	for _, name := range sent {
+		for _, typ := range []protocol.Type{protocol.Counter, protocol.Gauge, protocol.Raw} {
+			intern(t, catalog, name, typ)
+		}
+	}
+	n.keepUp(catalog)
+	if n.seen != 0 {
+		t.Errorf("%d series were taken for nobody", n.seen)
+	}
+	taken := names{alone: true}
+	if _, err := taken.all(t.Context(), store, catalog, now); err != nil {
+		t.Fatal(err)
+	}
+	for shown := range taken.shown {
+		if strings.HasPrefix(shown, "filler") && shown != "filler_7" {
+			continue
+		}
+		n.seen, n.known, n.shown = 0, map[storage.Name]struct{}{}, map[string][]storage.Name{}
+		got, err := n.of(t.Context(), store, catalog, now, shown)
+		want := slices.Clone(taken.shown[shown])
+		byName := func(a, b storage.Name) int {
+			return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type))
+		}
+		slices.SortFunc(got, byName)
+		slices.SortFunc(want, byName)
+		if err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%q is found as %v, %v, want %v", shown, got, err, want)
+		}
+		if n.seen != takeAtOnce {
+			t.Fatalf("one question took %d series", n.seen)
+		}
+	}
+	n.keepUp(catalog)
+	if n.seen != catalog.Len() || len(n.known) != len(taken.known) || len(n.shown) != len(taken.shown) {
+		t.Errorf("%d of %d series were taken, %d of %d names", n.seen, catalog.Len(), len(n.known), len(taken.known))
 	}
 }
 

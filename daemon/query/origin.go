@@ -73,8 +73,7 @@ func (r *Reader) Learn(ctx context.Context) error {
 	if len(names) > maxPrimed {
 		return nil
 	}
-	_, err = r.names.of(ctx, r.store, r.catalog, r.opts.Now(), "")
-	return err
+	return r.names.prime(ctx, r.store, r.catalog, r.opts.Now())
 }
 
 // maxPrimed is up to how many names of the store are known to PromQL before its first
