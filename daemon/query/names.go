@@ -70,7 +70,9 @@ type names struct {
 	mu    sync.Mutex
 	known map[storage.Name]struct{}
 	shown map[string][]storage.Name // by each name that PromQL finds them under
-	seen  int                       // series of the catalog looked at
+	seen  int                       // series of the catalog that were taken
+	// looked says up to which series was looked for a name, where not all were taken.
+	looked map[string]int
 
 	used  bool   // somebody asked
 	kept  bool   // who holds this reads the store's names again in time: reload
@@ -109,34 +111,39 @@ func (n *names) of(ctx context.Context, store Store, catalog *admit.Catalog, now
 	}
 	local := catalog.Snapshot()
 	n.take(local, takeAtOnce)
-	return withUntaken(slices.Clip(n.shown[shown]), local[n.seen:], shown), nil
+	n.look(local, shown)
+	return slices.Clip(n.shown[shown]), nil
 }
 
 // takeAtOnce is how many series' names are taken for one question, or between two: a
 // hundred thousand take a third of a second.
-const takeAtOnce = 1000
+const takeAtOnce = 250
 
-// withUntaken adds to the names that are found under one those of series which were
-// not taken yet.
-func withUntaken(list []storage.Name, local []*admit.Series, shown string) []storage.Name {
+// maxLooked bounds the names that series were looked through for and not taken.
+const maxLooked = 10_000
+
+// look takes those of the series not taken yet that may be meant by a name, and does
+// not look at one again for the same.
+func (n *names) look(local []*admit.Series, shown string) {
+	from := max(n.seen, n.looked[shown])
+	if from == len(local) {
+		return
+	}
+	if n.looked == nil || n.seen == len(local) || len(n.looked) >= maxLooked {
+		n.looked = map[string]int{}
+	}
+	n.looked[shown] = len(local)
 	var tags []series.Tag
-	for _, s := range local {
+	for _, s := range local[from:] {
 		k, err := series.View(s.Key, tags)
 		if err != nil {
 			continue
 		}
 		tags = k.Tags
-		if !mayShow(k.Name, shown) || s.Gone() {
-			continue
-		}
-		name := storage.Name{Name: k.Name, Type: k.Type}
-		for _, t := range shownAs(name, name.Name) {
-			if t.shown == shown && !slices.Contains(list, name) {
-				list = append(list, name)
-			}
+		if mayShow(k.Name, shown) && !s.Gone() {
+			n.put(storage.Name{Name: k.Name, Type: k.Type})
 		}
 	}
-	return list
 }
 
 // mayShow tells at a glance, and says yes too often, whether PromQL may find a name as
@@ -186,6 +193,7 @@ func (n *names) reload(ctx context.Context, store Store, catalog *admit.Catalog,
 		return nil
 	}
 	n.known, n.shown, n.seen, n.returned, n.loaded = fresh.known, fresh.shown, fresh.seen, fresh.returned, fresh.loaded
+	n.looked = nil
 	return nil
 }
 
@@ -252,7 +260,7 @@ func (n *names) update(ctx context.Context, store Store, catalog *admit.Catalog,
 		}
 		// Built anew, so that a deleted name goes; the catalog's come back below.
 		n.known, n.seen, n.loaded = make(map[storage.Name]struct{}, len(stored)), 0, now
-		n.shown = make(map[string][]storage.Name, len(stored))
+		n.shown, n.looked = make(map[string][]storage.Name, len(stored)), nil
 		n.deletions, n.returned = deletions, 0
 		for _, name := range stored {
 			n.put(name)

@@ -156,7 +156,10 @@ func TestNamesUntaken(t *testing.T) {
 		if strings.HasPrefix(shown, "filler") && shown != "filler_7" {
 			continue
 		}
-		n.seen, n.known, n.shown = 0, map[storage.Name]struct{}{}, map[string][]storage.Name{}
+		n.seen, n.known, n.shown, n.looked = 0, map[storage.Name]struct{}{}, map[string][]storage.Name{}, nil
+		if _, err := n.of(t.Context(), store, catalog, now, "another"); err != nil {
+			t.Fatal(err)
+		}
 		got, err := n.of(t.Context(), store, catalog, now, shown)
 		want := slices.Clone(taken.shown[shown])
 		byName := func(a, b storage.Name) int {
@@ -167,8 +170,8 @@ func TestNamesUntaken(t *testing.T) {
 		if err != nil || !slices.Equal(got, want) {
 			t.Fatalf("%q is found as %v, %v, want %v", shown, got, err, want)
 		}
-		if n.seen != takeAtOnce {
-			t.Fatalf("one question took %d series", n.seen)
+		if n.seen != 2*takeAtOnce || n.looked[shown] != catalog.Len() {
+			t.Fatalf("two questions took %d series, and looked up to %d", n.seen, n.looked[shown])
 		}
 	}
 	n.keepUp(catalog)
