@@ -331,6 +331,7 @@ func (d *Daemon) runBackground() {
 	d.runFleet(ctx)
 	d.background.Go(func() { d.maint.Run(ctx) })
 	d.background.Go(func() { d.store.KeepIndex(ctx) })
+	d.background.Go(func() { d.learnNames(ctx) })
 	d.background.Go(func() { d.purger.Run(ctx) })
 	d.background.Go(func() { d.eventKeeper().Run(ctx) })
 	d.background.Go(func() { d.watchBooks(ctx) })

@@ -2,7 +2,10 @@ package daemon
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"example.com/nexusctl/storage"
 )
@@ -21,13 +24,36 @@ type descriptions struct {
 	mu      sync.Mutex
 	changes uint64
 	byName  map[string][]storage.Meta
+	whole   bool // byName has everything that people said
+	many    bool // they said something of more names than are remembered
 }
 
 func (d *descriptions) get(name string) (list []storage.Meta, changes uint64, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	list, ok = d.byName[name]
-	return list, d.changes, ok
+	return list, d.changes, ok || d.whole
+}
+
+// putAll keeps what was read of every name, unless something has changed since or it
+// is too much: then single names are remembered from here on.
+func (d *descriptions) putAll(list []storage.Meta, changes uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.many = len(list) > maxDescriptions; d.many || d.changes != changes {
+		return
+	}
+	d.byName, d.whole = make(map[string][]storage.Meta, len(list)), true
+	for _, m := range list {
+		d.byName[m.Name] = []storage.Meta{m}
+	}
+}
+
+// few tells that everything people said may be remembered.
+func (d *descriptions) few() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !d.many
 }
 
 // put keeps what was read, unless something has changed since.
@@ -47,6 +73,7 @@ func (d *descriptions) forget(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.changes++
+	d.whole = false
 	delete(d.byName, name)
 }
 
@@ -54,6 +81,7 @@ func (d *descriptions) forgetAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.changes++
+	d.whole = false
 	d.byName = nil
 }
 
@@ -63,7 +91,9 @@ func (d *Daemon) Describe(ctx context.Context, name, description, unit string) e
 	return d.store.SetMeta(ctx, name, description, unit)
 }
 
-// Descriptions are what people said of one metric, or of every one.
+// Descriptions are what people said of one metric, or of every one. Most questions are
+// for a metric of which nobody said anything: that is known without the store where
+// everything that was said is.
 func (d *Daemon) Descriptions(ctx context.Context, name string) ([]storage.Meta, error) {
 	if name == "" || !d.alone() {
 		return d.store.Metas(ctx, name)
@@ -72,9 +102,50 @@ func (d *Daemon) Descriptions(ctx context.Context, name string) ([]storage.Meta,
 	if ok {
 		return list, nil
 	}
+	if d.said.few() {
+		all, err := d.store.Metas(ctx, "")
+		if err != nil {
+			return nil, err
+		}
+		d.said.putAll(all, changes)
+		return described(all, name), nil
+	}
 	list, err := d.store.Metas(ctx, name)
 	if err == nil {
 		d.said.put(name, list, changes)
 	}
 	return list, err
+}
+
+// described returns what was said of a name, in a list by name.
+func described(all []storage.Meta, name string) []storage.Meta {
+	i, ok := slices.BinarySearchFunc(all, name, func(m storage.Meta, name string) int { return strings.Compare(m.Name, name) })
+	if !ok {
+		return nil
+	}
+	return all[i : i+1 : i+1]
+}
+
+// learnPause is after how long a failed look at the store's names is made again.
+const learnPause = 10 * time.Second
+
+// learnNames has the reader know which names the store had before this process: reads
+// of the others need no store. Then it keeps the names that PromQL knows.
+func (d *Daemon) learnNames(ctx context.Context) {
+	log := d.component("query")
+	for {
+		err := d.reader.Learn(ctx)
+		if err == nil {
+			break
+		}
+		log.Warn("the store's names could not be read; until they are, each new question asks it", "error", err)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(learnPause):
+		}
+	}
+	d.reader.KeepNames(ctx, func(err error) {
+		log.Warn("the store's names could not be read again; PromQL knows those from before", "error", err)
+	})
 }

@@ -210,7 +210,7 @@ func (d *Daemon) routes() (*api.Server, error) {
 		return nil, err
 	}
 	return api.New(api.Options{
-		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready, Fleet: d.roleAndSilent,
+		Lanes: d.lanes, Reader: d.reader, Engine: d.engine, Ledger: d.Ledger, Ready: d.Ready, Fleet: d.roleAndSilent, About: d.about,
 		Overview: d.Overview, Objectives: d.objectives, Events: event.NewReader(d.lanes, d.store, d.log.ID()), Cardinality: d.catalog.Cardinality, Stream: d.stream, Durable: d.log.WaitSynced, Observe: d.requests.Observe,
 		Metrics: d.telemetry(), Logger: d.component("api"), Version: d.version, MaxBody: int64(d.config.Ingest.MaxBody),
 		Limits: limits(&d.config), Now: d.now, Gateway: d.gateway, Pressure: d.pressure, Editor: d, CursorKey: key, Hosts: hosts, Turns: d.turns, Pace: d.pace, Patience: httpPatience(&d.config.Ingest),

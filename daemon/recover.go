@@ -51,7 +51,7 @@ func (d *Daemon) recover(ctx context.Context) error {
 	d.loop = &flush.Loop{
 		Flusher: flush.New(d.store, d.catalog, d.log.ID(), row.Position, letters, d.component("flush")),
 		Source:  source, Catalog: d.catalog, Book: d.book, Stored: d.stored, Logger: d.component("flush"),
-		Moved:       func() { d.head.DropBefore(math.MaxInt64) },
+		Moved:       d.storeMoved,
 		Checkpoints: flush.NewCheckpointer(dir, d.log, d.catalog, letters, d.component("flush"), d.now),
 	}
 	if err := d.loadHead(ctx); err != nil {
@@ -67,6 +67,14 @@ func (d *Daemon) recover(ctx context.Context) error {
 	d.logger.Info("recovered", "log_end", d.log.End(), "store_was_at", row.Position,
 		"generations_stored", flushed, "torn_bytes_cut", d.log.Recovery().Torn, "took", time.Since(began).Round(time.Millisecond))
 	return nil
+}
+
+// storeMoved voids what is held of a store that went back, or is another one.
+func (d *Daemon) storeMoved() {
+	d.head.DropBefore(math.MaxInt64)
+	if d.reader != nil { // else it is still to be opened, and holds nothing
+		d.reader.Moved()
+	}
 }
 
 // replay stores what the log holds and the store does not, and opens a fresh

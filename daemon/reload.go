@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	daemonapi "example.com/nexusctl/daemon/api"
 	"example.com/nexusctl/daemon/config"
 	"example.com/nexusctl/daemon/logs"
 	"example.com/nexusctl/daemon/objective"
@@ -25,6 +26,7 @@ type reloader struct {
 
 	succeeded, failed atomic.Uint64
 	lastSuccess       atomic.Int64 // Unix seconds; 0 before the first
+	faulty            atomic.Bool  // the last one failed
 }
 
 // reloadTimeout bounds what a reload waits for the lanes.
@@ -40,6 +42,7 @@ func (d *Daemon) Reload(ctx context.Context) (api.ReloadResult, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	change, err := d.reload(ctx)
+	r.faulty.Store(err != nil)
 	log := d.component("config")
 	if err != nil {
 		r.failed.Add(1)
@@ -82,6 +85,18 @@ func (d *Daemon) reload(ctx context.Context) (config.Change, error) {
 	d.levels.SetLevels(levels)
 	d.objectives.Replace(objectives)
 	return change, nil
+}
+
+// about tells tools of Prometheus what they ask of the server itself.
+func (d *Daemon) about() daemonapi.About {
+	settings, configured := d.settings.Load(), d.started
+	if at := d.reloader.lastSuccess.Load(); at > 0 {
+		configured = time.Unix(at, 0)
+	}
+	return daemonapi.About{
+		Started: d.started, Configured: configured, ConfigOK: !d.reloader.faulty.Load(),
+		Retention: time.Duration(settings.Config.Storage.Retention10s), Settings: settings.Public(),
+	}
 }
 
 // swap gives every part its settings. Nothing here can fail.

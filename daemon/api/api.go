@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +56,7 @@ type Options struct {
 	Observe func(route, method string, status int, took time.Duration, probe bool)
 	Ready   func(context.Context) []api.Reason // empty: ready
 	Fleet   func() (role string, silent []string)
+	About   func() About // the server itself, for tools of Prometheus
 	Metrics http.Handler // the daemon's own exposition
 	Limits  protocol.Limits
 	MaxBody int64    // bytes
@@ -183,7 +185,7 @@ func (s *Server) routes() []route {
 	for _, r := range s.opts.Gateway.Routes() {
 		list = append(list, route{r.Pattern, r.Handle})
 	}
-	return append(list, s.promRoutes()...)
+	return slices.Concat(list, s.promRoutes(), s.promServerRoutes())
 }
 
 // consoleRoutes are the pages. They ask the routes of the API in the process, and

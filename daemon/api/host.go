@@ -28,7 +28,7 @@ func (s *Server) SetHosts(names []string) { s.hosts.Store(&names) }
 // without a host, which none sends.
 func (s *Server) misdirected(r *http.Request) bool {
 	switch r.URL.Path {
-	case "/health", "/ready", "/api/v1/health", "/api/v1/ready":
+	case "/health", "/ready", "/api/v1/health", "/api/v1/ready", "/-/healthy", "/-/ready", "/prometheus/-/healthy", "/prometheus/-/ready":
 		return false
 	}
 	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && a.Network() == "unix" {

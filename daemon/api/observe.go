@@ -69,7 +69,7 @@ func (s *Server) observe(r *http.Request, rec *recorder, began time.Time) {
 // stream, which lasts as long as its client: no latency is in that.
 func isProbe(path string) bool {
 	switch path {
-	case "/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready", api.StreamPath:
+	case "/health", "/ready", "/metrics", "/api/v1/health", "/api/v1/ready", "/-/healthy", "/-/ready", "/prometheus/-/healthy", "/prometheus/-/ready", api.StreamPath:
 		return true
 	}
 	return path == "/{$}" || strings.HasPrefix(path, console.Root)

@@ -16,7 +16,8 @@ import (
 func refusedFrom(pattern string, r *http.Request) pressure.Level {
 	method, path, _ := strings.Cut(pattern, " ")
 	switch path {
-	case "/health", "/ready", "/api/v1/health", "/api/v1/ready", "/api/v1/overview", "/api/v1/ledger", "/api/v1/slos", "/api/v1/slos/{name}":
+	case "/health", "/ready", "/api/v1/health", "/api/v1/ready", "/-/healthy", "/-/ready", "/prometheus/-/healthy", "/prometheus/-/ready",
+		"/api/v1/overview", "/api/v1/ledger", "/api/v1/slos", "/api/v1/slos/{name}":
 		return pressure.None
 	case "/metrics", "/api/v1/metrics", "/api/metrics":
 		return refusedMetrics(method, path, r)

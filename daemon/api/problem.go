@@ -81,6 +81,10 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 		s.problem(w, r, api.Problem{Status: http.StatusMethodNotAllowed, Title: "Method not allowed", Detail: "This route has other methods.", Field: "method", Rule: "is none of " + allowed, Fix: "docs/api.md lists the routes."})
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, "/prometheus/api/") { // clients of Prometheus read its errors alone
+		s.promFail(w, http.StatusNotFound, "not_found", "the daemon has no such route of Prometheus's; docs/api.md lists those it has")
+		return
+	}
 	s.problem(w, r, api.Problem{Status: http.StatusNotFound, Title: "Not found", Detail: "There is no such route.", Fix: "docs/api.md lists the routes."})
 }
 

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -57,6 +58,19 @@ func (r *Resolved) Settings() []api.Setting {
 		out[i] = api.Setting{Key: f.key, Value: f.show(), Layer: string(o.Layer), Origin: o.Where, Live: f.live}
 	}
 	return out
+}
+
+// Public lists every setting for whoever reaches the port: a text may be a secret, or
+// name a path, a machine or a database, so that it is hidden, whatever it is.
+func (r *Resolved) Public() []api.Setting {
+	list := r.Settings()
+	for i, f := range fields(&r.Config) {
+		if f.value.Kind() == reflect.String && list[i].Value != "" {
+			list[i].Value = hidden
+		}
+		list[i].Origin = ""
+	}
+	return list
 }
 
 func (r *Resolved) origin(key string) Origin {

@@ -77,6 +77,12 @@ func (r *Reader) fillPart(ctx context.Context, list []Series, x extent, keep boo
 		return r.fromStore(ctx, all(list), win, x)
 	}
 	missing, err := r.fromTails(all(list), win, again, now, x)
+	if err == nil && keep && len(missing) > 0 {
+		missing, err = r.fromFlushes(missing, win, again, now, x)
+	}
+	if err == nil {
+		r.tails.count(len(list)-len(missing), len(missing))
+	}
 	if err != nil || len(missing) == 0 {
 		return err
 	}
@@ -191,7 +197,6 @@ func (r *Reader) fromTails(list []*Series, win lane.Window, again uint64, now in
 		}
 		r.fromTail(s, t, win, x)
 	}
-	r.tails.count(len(list)-len(missing), len(missing))
 	return missing, nil
 }
 
@@ -223,11 +228,16 @@ func (r *Reader) upTo(t *tail, id int64, flushed, again uint64, now int64) (*tai
 // far is behind every bucket that a sender could ask for, Unix milliseconds.
 const far = int64(1) << 53
 
+// widest is the day from which on a tail is made: bases are of days, and whoever asks
+// for last values next does not have to read again.
+func (r *Reader) widest(x extent, now int64) int64 {
+	return startOfDay(min(x.day, x.need, now-latestBack-r.idle.Load()))
+}
+
 // makeTails reads series from the store as fromStore does, up to the end of what it
 // has, and keeps their tails.
 func (r *Reader) makeTails(ctx context.Context, list []*Series, win lane.Window, again uint64, now int64, x extent) error {
-	// Bases are of days. Whoever asks for last values next does not have to read again.
-	wide := extent{day: startOfDay(min(x.day, x.need, now-latestBack-r.idle.Load())), to: far}
+	wide := extent{day: r.widest(x, now), to: far}
 	sel, err := r.read(ctx, list, wide)
 	if err != nil {
 		return err

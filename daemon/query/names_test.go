@@ -1,9 +1,12 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,6 +72,145 @@ type namesStore struct {
 func (s *namesStore) Names(context.Context) ([]storage.Name, error) {
 	s.calls++
 	return slices.Clone(s.list), s.err
+}
+
+// TestNamesReload: names are read again beside questions, while there are any, and not
+// over what a deletion has made void.
+func TestNamesReload(t *testing.T) {
+	store := &namesStore{list: []storage.Name{{Name: "first", Type: protocol.Gauge}}}
+	catalog := admit.NewCatalog(100)
+	now := time.UnixMilli(1_764_000_000_000)
+	n := names{alone: true}
+	knows := func(what, want string, calls int) {
+		t.Helper()
+		list, err := n.of(t.Context(), store, catalog, now, want)
+		if err != nil || len(list) != 1 || store.calls != calls {
+			t.Errorf("%s: %q is %v, %v, after %d questions to the store, want %d", what, want, list, err, store.calls, calls)
+		}
+	}
+	reload := func(calls int) {
+		t.Helper()
+		if err := n.reload(t.Context(), store, catalog, now); err != nil || store.calls != calls {
+			t.Errorf("reload: %v, %d questions to the store, want %d", err, store.calls, calls)
+		}
+	}
+	reload(0)
+	knows("at first", "first", 1)
+	store.list = []storage.Name{{Name: "second", Type: protocol.Gauge}}
+	now = now.Add(2 * namesRefreshAlone)
+	knows("old, and kept", "first", 1)
+	reload(2)
+	intern(t, catalog, "local", protocol.Gauge)
+	knows("read again", "second", 2)
+	knows("new here", "local", 2)
+	reload(3)
+	reload(3) // nobody asked since
+	knows("asked", "second", 3)
+	n.forget()
+	store.list = []storage.Name{{Name: "third", Type: protocol.Gauge}}
+	knows("after a deletion", "third", 4)
+	store.err = storage.ErrUnavailable
+	if err := n.reload(t.Context(), store, catalog, now); !errors.Is(err, storage.ErrUnavailable) {
+		t.Errorf("a store that is away: %v", err)
+	}
+	knows("while the store is away", "third", 5)
+
+	store.err = nil
+	others := names{}
+	list, err := others.all(t.Context(), store, catalog, now)
+	if err != nil || len(list) != 2 || others.tooOld(now.Add(namesRefresh)) || !others.tooOld(now.Add(namesRefresh+1)) {
+		t.Errorf("a store that others write to is asked when it is due: %v, %v", list, err)
+	}
+	others.begin()
+	if others.tooOld(now.Add(2*namesRefresh)) || !others.tooOld(now.Add(2*namesRefresh+1)) {
+		t.Error("where names are kept a question waits for them when they are twice as old")
+	}
+}
+
+// TestNamesUntaken: names of series are found before all of them are taken, as those
+// that are, and taken little by little once somebody asked.
+func TestNamesUntaken(t *testing.T) {
+	store, catalog, now := &namesStore{}, admit.NewCatalog(1<<20), time.UnixMilli(1_764_000_000_000)
+	n := names{alone: true}
+	if err := n.prime(t.Context(), store, catalog, now); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 * takeAtOnce {
+		intern(t, catalog, fmt.Sprint("filler.", i), protocol.Gauge)
+	}
+	sent := []string{"a", "a.b", "a_b", "http.requests", "http.requests_total", "http.requests.total", "größe.x.und.mehr", "gr__e.x.und.mehr", "total", "9.lives.of.a.cat"}
+	for _, name := range sent {
+		for _, typ := range []protocol.Type{protocol.Counter, protocol.Gauge, protocol.Raw} {
+			intern(t, catalog, name, typ)
+		}
+	}
+	n.keepUp(catalog)
+	if n.seen != 0 {
+		t.Errorf("%d series were taken for nobody", n.seen)
+	}
+	taken := names{alone: true}
+	if _, err := taken.all(t.Context(), store, catalog, now); err != nil {
+		t.Fatal(err)
+	}
+	for shown := range taken.shown {
+		if strings.HasPrefix(shown, "filler") && shown != "filler_7" {
+			continue
+		}
+		n.seen, n.known, n.shown, n.looked = 0, map[storage.Name]struct{}{}, map[string][]storage.Name{}, nil
+		if _, err := n.of(t.Context(), store, catalog, now, "another"); err != nil {
+			t.Fatal(err)
+		}
+		got, err := n.of(t.Context(), store, catalog, now, shown)
+		want := slices.Clone(taken.shown[shown])
+		byName := func(a, b storage.Name) int {
+			return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type))
+		}
+		slices.SortFunc(got, byName)
+		slices.SortFunc(want, byName)
+		if err != nil || !slices.Equal(got, want) {
+			t.Fatalf("%q is found as %v, %v, want %v", shown, got, err, want)
+		}
+		if n.seen != 2*takeAtOnce || n.looked[shown] != catalog.Len() {
+			t.Fatalf("two questions took %d series, and looked up to %d", n.seen, n.looked[shown])
+		}
+	}
+	n.keepUp(catalog)
+	if n.seen != catalog.Len() || len(n.known) != len(taken.known) || len(n.shown) != len(taken.shown) {
+		t.Errorf("%d of %d series were taken, %d of %d names", n.seen, catalog.Len(), len(n.known), len(taken.known))
+	}
+}
+
+// deletingStore has names deleted while they are read.
+type deletingStore struct {
+	*namesStore
+	delete func()
+}
+
+func (s deletingStore) Names(ctx context.Context) ([]storage.Name, error) {
+	list, err := s.namesStore.Names(ctx)
+	s.delete()
+	return list, err
+}
+
+// TestNamesReloadOvertaken: a reload that a deletion overtook is not taken.
+func TestNamesReloadOvertaken(t *testing.T) {
+	store := &namesStore{list: []storage.Name{{Name: "gone", Type: protocol.Gauge}}}
+	catalog := admit.NewCatalog(100)
+	now := time.UnixMilli(1_764_000_000_000)
+	n := names{alone: true}
+	if _, err := n.all(t.Context(), store, catalog, now); err != nil {
+		t.Fatal(err)
+	}
+	err := n.reload(t.Context(), deletingStore{store, func() {
+		store.list = nil
+		n.forget()
+		if list, err := n.all(t.Context(), store, catalog, now); err != nil || len(list) > 0 {
+			t.Errorf("deleted: %v, %v", list, err)
+		}
+	}}, catalog, now)
+	if list, after := n.all(t.Context(), store, catalog, now); err != nil || after != nil || len(list) > 0 {
+		t.Errorf("after a reload from before: %v, %v, %v", list, err, after)
+	}
 }
 
 // TestNames: this process's names are known at once, the store's within the

@@ -70,6 +70,7 @@ type Reader struct {
 	names   names
 	founds  founds
 	tails   *tails
+	origins origins
 	atOnce  int    // see manySeries
 	process uint64 // tells this process's catalog from that of another
 }
@@ -120,6 +121,9 @@ func (r *Reader) Find(ctx context.Context, ms []series.Matcher) ([]Series, error
 		return r.find(ctx, ms)
 	}
 	if list, ok := r.remembered(ms, name, text); ok && len(list) <= r.opts.MaxSeries {
+		return list, nil
+	}
+	if list, ok := r.findOwn(ms, name); ok {
 		return list, nil
 	}
 	f := &found{era: r.founds.now()} // before the store is asked: what comes meanwhile is looked at again

@@ -75,6 +75,8 @@ func (p *pair) steps(name string) map[string]func(*rapid.T) {
 			p.head.DropBefore((p.now - rapid.Int64Range(0, 7_200_000).Draw(rt, "ago")) / 3_600_000)
 		},
 		"evict": func(*rapid.T) { p.hits += p.reader.Tails().Hits; p.reader.tails = newTails(tailBudget) },
+		"learn": func(rt *rapid.T) { check(rt, p.reader.Learn(p.t.Context())) },
+		"moved": func(*rapid.T) { p.reader.Moved() },
 		"":      func(rt *rapid.T) { p.compare(rt, name) },
 	}
 }
@@ -164,6 +166,11 @@ func TestTailsAgree(t *testing.T) {
 		run++
 		name := fmt.Sprintf("run%d", run)
 		p.list = nil
+		if rapid.Bool().Draw(rt, "own") { // the name is none that the store has
+			check(rt, p.reader.Learn(p.t.Context()))
+		} else {
+			p.reader.Moved()
+		}
 		for _, typ := range []protocol.Type{protocol.Counter, protocol.Gauge, protocol.Timer, protocol.Set} {
 			p.list = append(p.list, p.series(rapid.Bool().Draw(rt, "known"), name, typ))
 		}

@@ -1,0 +1,150 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/zeebo/xxh3"
+
+	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/series"
+	"example.com/nexusctl/storage/block"
+)
+
+// origin tells which names are this process's own: those that the store had no series
+// of when it was looked at. Where no other process writes to the store, the catalog
+// has every series of such a name, and this daemon's flushes since then every point.
+// So who asks for one needs no store, though nobody asked for it before.
+type origin struct {
+	older  []uint64 // hashes of the store's names, in order: one too many costs a look into the store
+	behind uint64   // this daemon's last flush before that
+	again  uint64   // of the head, then
+}
+
+// origins is an origin that can be void. Before Learn it is.
+type origins struct{ now atomic.Pointer[origin] }
+
+// own returns the origin where a name is this process's own, else nil.
+func (o *origins) own(name string) *origin {
+	found := o.now.Load()
+	if found == nil {
+		return nil
+	}
+	if _, older := slices.BinarySearch(found.older, xxh3.HashString(name)); older {
+		return nil
+	}
+	return found
+}
+
+// maxOlder bounds how many of the store's names are looked at, and held as 8 bytes
+// each. A store with more is asked each time.
+const maxOlder = 2_000_000
+
+// Learn looks at the store's names, which takes some seconds for millions. It is for
+// once after the start; reads go on meanwhile and ask the store.
+func (r *Reader) Learn(ctx context.Context) error {
+	if !r.opts.Alone {
+		return nil
+	}
+	o := &origin{again: r.head.Again()}
+	win, err := r.window.Window(ctx, nil, aggregate.Totals)
+	if err != nil {
+		return fmt.Errorf("learn which names the store has: %w", err)
+	}
+	o.behind = win.Flushed // before the names: what is stored meanwhile is read twice rather than not at all
+	names, err := r.store.Names(ctx)
+	if err != nil {
+		return fmt.Errorf("learn which names the store has: %w", err)
+	}
+	if len(names) > maxOlder {
+		return nil
+	}
+	o.older = make([]uint64, 0, len(names))
+	for _, n := range names {
+		o.older = append(o.older, xxh3.HashString(n.Name))
+	}
+	slices.Sort(o.older)
+	o.older = slices.Clip(slices.Compact(o.older))
+	r.origins.now.Store(o)
+	if len(names) > maxPrimed {
+		return nil
+	}
+	return r.names.prime(ctx, r.store, r.catalog, r.opts.Now())
+}
+
+// maxPrimed is up to how many names of the store are known to PromQL before its first
+// question: each takes some 300 bytes, for which there may be no use.
+const maxPrimed = 20_000
+
+// Moved says that the store went back, or is another one: what was learnt of it is
+// void until the next start.
+func (r *Reader) Moved() {
+	r.origins.now.Store(nil)
+	r.Forget()
+}
+
+// maxDirect is up to how many series of a name are gone through for each question.
+const maxDirect = 64
+
+// findOwn answers a look-up from the catalog alone where the name is this process's
+// own, and has few series. Series are listed as find lists them.
+func (r *Reader) findOwn(ms []series.Matcher, name string) (list []Series, ok bool) {
+	if r.origins.own(name) == nil {
+		return nil, false
+	}
+	all := r.catalog.ByName(name)
+	if len(all) > maxDirect {
+		return nil, false
+	}
+	list = make([]Series, 0, len(all))
+	for _, s := range all {
+		id := s.ID()
+		if id == 0 && s.Gone() {
+			continue
+		}
+		key, err := series.Parse([]byte(s.Key))
+		if err != nil {
+			return nil, false
+		}
+		if series.MatchAll(ms, key) {
+			list = append(list, Series{ID: id, Key: key, local: s})
+		}
+	}
+	slices.SortStableFunc(list, byID)
+	return list, len(list) <= r.opts.MaxSeries
+}
+
+// fromFlushes makes tails of series of this process's own names, whose flushes are
+// all held in memory, and reads those. It returns the others.
+func (r *Reader) fromFlushes(list []*Series, win lane.Window, again uint64, now int64, x extent) (missing []*Series, err error) {
+	for _, s := range list {
+		o := r.origins.own(s.Key.Name)
+		if o == nil || o.again != again || s.Key.Type == protocol.Raw {
+			missing = append(missing, s)
+			continue
+		}
+		blocks, ok := r.head.Since(s.ID/block.ShardSize, o.behind, win.Flushed)
+		if !ok {
+			missing = append(missing, s)
+			continue
+		}
+		p := newPile()
+		var points []block.Point
+		for _, b := range blocks {
+			if points, err = block.FindSeries(b, s.ID, points); err != nil {
+				return nil, fmt.Errorf("a block in memory, of shard %d: %w", s.ID/block.ShardSize, err)
+			}
+		}
+		if len(points) > 0 {
+			p.writers[r.writer] = points
+		}
+		t := tailOf(p, tail{flushed: win.Flushed, again: again, day: r.widest(x, now), span: now - x.need}, x.need)
+		r.tails.put(s.ID, t)
+		r.fromTail(s, t, win, x)
+	}
+	return missing, nil
+}
