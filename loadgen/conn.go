@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"example.com/nexusctl/protocol/client"
+	"example.com/nexusctl/protocol/socket"
 )
 
 const (
@@ -34,7 +35,8 @@ const (
 // stopped while it writes, and its send buffer is small.
 type conn struct {
 	net   *net.TCPConn
-	among int // connections of the run
+	quick net.Conn // the same, as lines are written
+	among int      // connections of the run
 }
 
 // dialAll makes n connections. sendBuffer bounds what the kernel takes for a
@@ -98,7 +100,7 @@ func dial(ctx context.Context, addr string, sendBuffer int) (*conn, error) {
 			return nil, errors.Join(fmt.Errorf("send buffer: %w", err), t.Close())
 		}
 	}
-	return &conn{net: t}, nil
+	return &conn{net: t, quick: socket.Quick(t)}, nil
 }
 
 // allowFiles raises the limit of open files as far as this process may.
@@ -118,7 +120,7 @@ func allowFiles(need int) error {
 // write sends b and returns, with an error, how many of its lines the kernel
 // took, all of each.
 func (c *conn) write(b []byte) (lines int64, err error) {
-	n, err := c.net.Write(b)
+	n, err := c.quick.Write(b)
 	if err == nil {
 		return 0, nil
 	}

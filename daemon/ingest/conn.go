@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/nexusctl/protocol"
+	"example.com/nexusctl/protocol/socket"
 )
 
 // inFlight bounds the chunks of one connection that a lane holds: one is being
@@ -164,7 +165,7 @@ func (c *conn) read() (k *chunk, n int, err error) {
 				return true
 			}
 			have = copy(k.buf[:], c.carry)
-			if n, err = readSocket(int(fd), k.buf[have:]); err == nil && n > 0 {
+			if n, err = socket.Read(int(fd), k.buf[have:]); err == nil && n > 0 {
 				return true
 			}
 			k.giveBack()

@@ -1,33 +1,28 @@
 package dialect
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
-	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
+
+	"example.com/nexusctl/protocol/socket"
 )
 
 // pair returns both ends of a connection, the first one quick.
-func pair(t *testing.T, network, address string) (quick, other net.Conn) {
+func pair(t *testing.T) (quick, other net.Conn) {
 	t.Helper()
-	l, err := net.Listen(network, address)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
 	var d net.Dialer
-	quick, err = quickly(d.DialContext)(t.Context(), network, l.Addr().String())
-	if err != nil {
+	if quick, err = quickly(d.DialContext)(t.Context(), "tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
-	if _, ok := quick.(*quickConn); !ok {
+	if _, ok := quick.(*socket.Conn); !ok {
 		t.Fatalf("it is a %T", quick)
 	}
 	if other, err = l.Accept(); err != nil {
@@ -37,74 +32,10 @@ func pair(t *testing.T, network, address string) (quick, other net.Conn) {
 	return quick, other
 }
 
-func eachNetwork(t *testing.T, test func(t *testing.T, quick, other net.Conn)) {
-	for network, address := range map[string]string{"tcp": "127.0.0.1:0", "unix": filepath.Join(t.TempDir(), "s")} {
-		t.Run(network, func(t *testing.T) {
-			quick, other := pair(t, network, address)
-			test(t, quick, other)
-		})
-	}
-}
-
-// TestQuickConnCarries sends more than a socket holds both ways, at once.
-func TestQuickConnCarries(t *testing.T) {
-	eachNetwork(t, func(t *testing.T, quick, other net.Conn) {
-		sent := make([]byte, 8<<20)
-		rand.Read(sent)
-		go func() {
-			_, _ = io.CopyN(other, other, int64(len(sent)))
-			other.Close()
-		}()
-		written := make(chan error, 1)
-		go func() {
-			n, err := quick.Write(sent)
-			if err == nil && n != len(sent) {
-				err = io.ErrShortWrite
-			}
-			written <- err
-		}()
-		got, err := io.ReadAll(quick)
-		if err != nil || !bytes.Equal(got, sent) {
-			t.Errorf("%d bytes came back of %d, %v", len(got), len(sent), err)
-		}
-		if err := <-written; err != nil {
-			t.Error(err)
-		}
-		if n, err := quick.Write(nil); n != 0 || err != nil {
-			t.Errorf("nothing was written: %d, %v", n, err)
-		}
-	})
-}
-
-// TestQuickConnWaits ends a wait with the deadline, and with the connection: the
-// driver cancels a statement that way.
-func TestQuickConnWaits(t *testing.T) {
-	eachNetwork(t, func(t *testing.T, quick, other net.Conn) {
-		var timeout net.Error
-		quick.SetDeadline(time.Now().Add(10 * time.Millisecond))
-		if _, err := quick.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
-			t.Errorf("a read past its deadline: %v", err)
-		}
-		if n, err := quick.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) || n == 64<<20 {
-			t.Errorf("a write past its deadline: %d, %v", n, err)
-		}
-		quick.SetDeadline(time.Time{})
-		read := make(chan error, 1)
-		go func() {
-			_, err := quick.Read(make([]byte, 1))
-			read <- err
-		}()
-		time.Sleep(5 * time.Millisecond)
-		quick.Close()
-		if err := <-read; !errors.Is(err, net.ErrClosed) || classifyPostgres(err) != Unavailable {
-			t.Errorf("a read of a connection that was closed: %v", err)
-		}
-	})
-}
-
-// TestQuickConnLoses tells a server that has gone as what it is.
+// TestQuickConnLoses tells a server that has gone, and a connection that was closed,
+// as what they are.
 func TestQuickConnLoses(t *testing.T) {
-	quick, other := pair(t, "tcp", "127.0.0.1:0")
+	quick, other := pair(t)
 	other.(*net.TCPConn).SetLinger(0)
 	other.Close()
 	_, err := quick.Read(make([]byte, 1))
@@ -113,6 +44,11 @@ func TestQuickConnLoses(t *testing.T) {
 	}
 	if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) || classifyPostgres(err) != Unavailable {
 		t.Errorf("%v", err)
+	}
+	quick, _ = pair(t)
+	quick.Close()
+	if _, err := quick.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) || classifyPostgres(err) != Unavailable {
+		t.Errorf("a read of a connection that was closed: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

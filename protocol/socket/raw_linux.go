@@ -1,4 +1,4 @@
-package dialect
+package socket
 
 import (
 	"unsafe"
@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readSocket reads what has come, from a descriptor that does not block. b is not
-// empty.
-func readSocket(fd int, b []byte) (int, error) {
+// Read reads what has come, from a descriptor that does not block, or returns EAGAIN.
+// b is not empty.
+func Read(fd int, b []byte) (int, error) {
 	for {
 		n, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)))
 		if errno == 0 {
@@ -20,8 +20,9 @@ func readSocket(fd int, b []byte) (int, error) {
 	}
 }
 
-// writeSocket writes what there is room for. A server that is gone is no signal.
-func writeSocket(fd int, b []byte) (int, error) {
+// Write writes what there is room for, to a descriptor that does not block, or returns
+// EAGAIN. A peer that is gone is no signal. b is not empty.
+func Write(fd int, b []byte) (int, error) {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
 		if errno == 0 {
