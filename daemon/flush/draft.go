@@ -184,9 +184,9 @@ func (d *draft) add(number int64, points []block.Point) {
 }
 
 // fill makes the points what is stored of a shard, and gives the processor up between
-// two shards: the flush comes back from waiting for the store in the place of whoever looked after the
-// timers and the network, and nobody else does until the runtime steps in, ten
-// milliseconds later.
+// two shards: the flush comes back from waiting for the store in the place of whoever
+// looked after the timers and the network, and nobody else does until the runtime
+// steps in, ten milliseconds later.
 func (d *draft) fill(s *shard, points []block.Point) {
 	if len(d.shards) > 0 {
 		runtime.Gosched()
