@@ -73,7 +73,7 @@ func (d *Daemon) measures() []telemetry.Measure {
 		telemetry.Counter("nexus_idempotency_keys_forgotten_total", "Idempotency keys that went before their time, because there were too many.", func() float64 { return float64(d.deliveries.Stats().Forgotten) }),
 		telemetry.Counter("nexus_connections_total", "Connections accepted.", func() float64 { return float64(doors.Accepted.Load()) }),
 		telemetry.Counter("nexus_connections_turned_away_total", "Connections closed at the limit server.max_connections.", func() float64 { return float64(doors.Turned.Load()) }),
-		telemetry.Gauge("nexus_receive_buffer_bytes", "Receive buffer that the next connection gets: less than ingest.receive_buffer where there are many.", func() float64 {
+		telemetry.Gauge("nexus_receive_buffer_bytes", "Receive buffer that the next connection gets, or up to twice that: less than ingest.receive_buffer where there are many.", func() float64 {
 			return float64(d.doors.ReceiveBuffer())
 		}),
 		telemetry.Counter("nexus_ingest_bytes_total", "Bytes read from streams and datagrams, and of HTTP bodies that brought metrics.", func() float64 { return float64(doors.Bytes.Load() + d.api.Stats().Bytes.Load()) }),

@@ -17,6 +17,34 @@ func TestShare(t *testing.T) {
 	}
 }
 
+// TestNext holds what all connections take together to what is said of it.
+func TestNext(t *testing.T) {
+	b := ReceiveBuffers{Each: 128 << 10, All: 281 << 20}
+	sum, last, changes := 0, b.Each, 0
+	for n := range int64(10_000) {
+		next := b.next(last, n)
+		if next != last {
+			changes++
+		}
+		sum, last = sum+next, next
+		if n == 5_000 && sum > b.All*11/10 {
+			t.Errorf("5,000 connections take %d bytes, want %d at most", sum, b.All*11/10)
+		}
+	}
+	if sum > b.All*17/10 || last != leastReceive {
+		t.Errorf("10,000 connections take %d bytes, the last one %d; want %d at most, and %d", sum, last, b.All*17/10, leastReceive)
+	}
+	if changes > 3 {
+		t.Errorf("the listener was changed %d times", changes)
+	}
+	for n := int64(10_000); n >= 0; n-- {
+		last = b.next(last, n)
+	}
+	if last != b.Each {
+		t.Errorf("when all are gone the next one gets %d bytes, want %d", last, b.Each)
+	}
+}
+
 func TestReceiveOf(t *testing.T) {
 	for text, want := range map[string]int{
 		"287898\t383865\t575796\n": 287898 * 1024, "1 2 3": 1024,
