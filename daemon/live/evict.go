@@ -23,47 +23,57 @@ func Evictions() []Eviction { return []Eviction{byAge, byBytes} }
 // have more than half of the bytes, else the oldest bucket. The open bucket goes
 // last.
 func (w *Window) evict(bucket int64) {
-	for len(w.frames) > 0 && w.frames[0].bucket+w.opts.Resolution <= bucket-Keep {
+	for len(w.kept) > 0 && w.kept[0].bucket+w.opts.Resolution <= bucket-Keep {
 		w.dropOldest(byAge)
 	}
 	budget := int(w.budget.Load())
-	for len(w.frames) > 0 {
+	for {
 		scalars, sketches := w.bytes()
 		switch {
-		case scalars+sketches+w.held <= budget:
+		case scalars+sketches <= budget:
 			return
 		case sketches > budget/2 && w.dropSketches():
-		case len(w.frames) > 1:
+		case len(w.kept) > 0:
 			w.dropOldest(byBytes)
 		default: // the lanes' share alone is what is left to give up
-			w.evicted[byBytes] += uint64(w.frames[0].dropSketches())
+			w.evicted[byBytes] += uint64(w.frame.dropSketches())
 			return
 		}
 	}
 }
 
+// bytes returns what distributions take, and what all else does, the lanes' share
+// included.
 func (w *Window) bytes() (scalars, sketches int) {
-	for _, f := range w.frames {
-		scalars += f.scalarBytes()
-		sketches += f.sketchBytes()
+	scalars = w.held + w.spare
+	if w.frame != nil {
+		scalars, sketches = scalars+w.frame.scalarBytes(), w.frame.sketchBytes()
+	}
+	for _, p := range w.kept {
+		a, b := p.bytes()
+		scalars, sketches = scalars+a, sketches+b
 	}
 	return scalars, sketches
 }
 
 func (w *Window) dropOldest(why Eviction) {
-	w.evicted[why] += uint64(w.frames[0].points)
-	w.frames[0] = nil
-	w.frames = w.frames[1:]
+	w.evicted[why] += uint64(w.kept[0].points)
+	w.kept[0] = nil
+	w.kept = w.kept[1:]
 }
 
+// dropSketches gives up the oldest distributions; false where there are none.
 func (w *Window) dropSketches() bool {
-	for _, f := range w.frames {
-		if len(f.sketches) > 0 {
-			w.evicted[byBytes] += uint64(f.dropSketches())
+	for i, p := range w.kept {
+		if p.sketches > 0 {
+			w.evicted[byBytes] += uint64(p.sketches)
+			w.kept[i] = p.withoutSketches()
 			return true
 		}
 	}
-	return false
+	points := w.frame.dropSketches()
+	w.evicted[byBytes] += uint64(points)
+	return points > 0
 }
 
 // Stats is how much the window holds, and what it has given up.
@@ -84,12 +94,12 @@ func (w *Window) Stats() Stats {
 	w.mu.RLock()
 	s := Stats{Missed: w.missed.Load(), Refused: w.refused.Load(), Evicted: w.evicted, Pass: time.Duration(w.pass.Load()), Passes: time.Duration(w.passes.Load())}
 	scalars, sketches := w.bytes()
-	s.Bytes = scalars + sketches + w.held
-	for _, f := range w.frames {
-		s.Points += f.points
+	s.Bytes = scalars + sketches
+	for _, p := range w.kept {
+		s.Points += p.points
 	}
-	if n := len(w.frames); n > 0 {
-		s.Series = len(w.members)
+	if w.frame != nil {
+		s.Points, s.Series = s.Points+w.frame.points, len(w.members)
 	}
 	w.mu.RUnlock()
 	w.choosing.Lock()

@@ -1,7 +1,9 @@
 package live
 
 import (
+	"bytes"
 	"math"
+	"slices"
 
 	"example.com/nexusctl/daemon/lane"
 )
@@ -15,10 +17,11 @@ var (
 func isUnknown(v float64) bool { return math.Float64bits(v) == math.Float64bits(unknown) }
 func isQuiet(v float64) bool   { return math.Float64bits(v) == math.Float64bits(quiet) }
 
-// frame is one bucket, second by second. Counters and gauges have a row of cells
+// frame is the open bucket, second by second. Counters and gauges have a row of cells
 // each: how far they had come at each second within the bucket, whose end the
 // bucket's own point tells. Distributions have what came in each second. There
-// are no pointers in it by series, so that the collector never walks it.
+// are no pointers in it by series, so that the collector never walks it. Once the
+// bucket is over the frame is packed, and its room used for the next one.
 type frame struct {
 	bucket int64
 	inner  int // seconds within the bucket
@@ -46,14 +49,28 @@ type sketch struct {
 // the maps.
 const entryBytes = 24
 
-func newFrame(bucket int64, inner, rows int) *frame {
-	return &frame{
-		bucket: bucket, inner: inner, index: make(map[uint32]int32, rows), cells: make([]float64, 0, rows*inner),
-		neg: map[int32][]float64{}, newest: map[uint32]int32{},
-	}
+func newFrame(inner int) *frame {
+	return &frame{inner: inner, index: map[uint32]int32{}, neg: map[int32][]float64{}, newest: map[uint32]int32{}}
 }
 
-// rowBytes is what a counter or a gauge takes in one frame.
+// begin empties the frame for a bucket, of about so many rows. Room that was four
+// times as much is given back.
+func (f *frame) begin(bucket int64, rows int) {
+	clear(f.index)
+	clear(f.neg)
+	clear(f.newest)
+	if cap(f.cells) > 4*rows*f.inner {
+		f.cells = nil
+	}
+	if cap(f.blob) > 4*len(f.blob) {
+		f.sketches, f.blob = nil, nil
+	}
+	f.cells = slices.Grow(f.cells[:0], rows*f.inner)
+	f.sketches, f.blob = f.sketches[:0], f.blob[:0]
+	f.bucket, f.passes, f.points = bucket, 0, 0
+}
+
+// rowBytes is what a counter or a gauge takes in one bucket, at the most.
 func rowBytes(inner int) int { return entryBytes + 8*inner }
 
 func (f *frame) scalarBytes() int {
@@ -116,13 +133,6 @@ func (f *frame) add(series uint32, second int, r *lane.Running) {
 	f.points++
 }
 
-// close lets go of the room that nothing will need any more.
-func (f *frame) close() {
-	f.cells = append(make([]float64, 0, len(f.cells)), f.cells...)
-	f.sketches = append(make([]sketch, 0, len(f.sketches)), f.sketches...)
-	f.blob = append(make([]byte, 0, len(f.blob)), f.blob...)
-}
-
 // dropSketches gives up the distributions, and returns how many points that were.
 func (f *frame) dropSketches() (points int) {
 	points = len(f.sketches)
@@ -148,24 +158,29 @@ func (f *frame) still(series uint32) bool {
 	return !came
 }
 
-// row returns a series' share of the frame, in memory of its own but for the
-// sketches, which never change.
+// row returns a series' share of the frame, in memory of its own.
 func (f *frame) row(series uint32) (r Row, ok bool) {
 	r.Bucket = f.bucket
 	if row, has := f.index[series]; has {
 		r.Values = append(r.Values, f.cells[int(row)*f.inner:][:f.inner]...)
-		if neg := f.neg[row]; neg != nil {
-			r.Neg = append(r.Neg, neg...)
-		}
-		ok = true
+		r.Neg = slices.Clone(f.neg[row])
+		return r, true
 	}
+	r.Sketches = f.sketchesOf(nil, series)
+	for i := range r.Sketches {
+		r.Sketches[i].Data = bytes.Clone(r.Sketches[i].Data)
+	}
+	return r, len(r.Sketches) > 0
+}
+
+// sketchesOf appends a series' sketches to dst, by rising second, in the frame's own
+// memory.
+func (f *frame) sketchesOf(dst []Sketch, series uint32) []Sketch {
+	first := len(dst)
 	for at := f.newest[series]; at > 0; at = f.sketches[at-1].before {
 		s := &f.sketches[at-1]
-		r.Sketches = append(r.Sketches, Sketch{Second: int(s.second), Data: f.blob[s.at:][:s.n:s.n]})
-		ok = true
+		dst = append(dst, Sketch{Second: int(s.second), Data: f.blob[s.at:][:s.n:s.n]})
 	}
-	for i, j := 0, len(r.Sketches)-1; i < j; i, j = i+1, j-1 {
-		r.Sketches[i], r.Sketches[j] = r.Sketches[j], r.Sketches[i]
-	}
-	return r, ok
+	slices.Reverse(dst[first:])
+	return dst
 }

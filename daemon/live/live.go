@@ -7,6 +7,9 @@
 // every bucket on the very value that is read without it, and a second that was
 // missed, or a series that was not followed, costs detail and nothing else.
 //
+// A bucket that is over is packed: its values to the bits they need, its distributions
+// by zstd.
+//
 // The window is bounded by bytes: as many series are followed as half of them
 // hold for Keep, the daemon's own first, then what is looked at, then the
 // busiest; distributions have the rest, and go first where it is too little.
@@ -68,8 +71,10 @@ type Window struct {
 	passes  atomic.Int64
 
 	mu      sync.RWMutex
-	frames  []*frame // oldest first; the last one may be open
-	held    int      // by the lanes, bytes
+	kept    []*packed // buckets that are over, oldest first
+	frame   *frame    // the open one, nil before the first pass
+	held    int       // by the lanes, bytes
+	spare   int       // the packer's room, bytes
 	evicted [numEvictions]uint64
 
 	choosing sync.Mutex
@@ -80,11 +85,13 @@ type Window struct {
 	// are the passes' own to change.
 	members []*admit.Series
 	in      map[*admit.Series]bool
+	packer  *packer
+	unpacker
 }
 
 // New returns an empty window.
 func New(o Options) *Window {
-	w := &Window{opts: o, inner: int(o.Resolution/Step) - 1, busiest: busiest{still: map[*admit.Series]int{}}, watched: watched{}}
+	w := &Window{opts: o, inner: int(o.Resolution/Step) - 1, busiest: busiest{still: map[*admit.Series]int{}}, watched: watched{}, packer: newPacker(), unpacker: newUnpacker()}
 	w.SetBytes(o.Bytes)
 	return w
 }
@@ -141,11 +148,14 @@ func (w *Window) Pass(ctx context.Context, now int64) {
 // clear empties the window once it is off, and has the lanes forget.
 func (w *Window) clear(ctx context.Context) {
 	w.mu.Lock()
-	had := len(w.frames) > 0
-	for _, f := range w.frames {
-		w.evicted[byBytes] += uint64(f.points)
+	had := len(w.kept) > 0 || w.frame != nil
+	for _, p := range w.kept {
+		w.evicted[byBytes] += uint64(p.points)
 	}
-	w.frames, w.held, w.members, w.in = nil, 0, nil, nil
+	if w.frame != nil {
+		w.evicted[byBytes] += uint64(w.frame.points)
+	}
+	w.kept, w.frame, w.held, w.spare, w.members, w.in, w.packer = nil, nil, 0, 0, nil, nil, newPacker()
 	w.mu.Unlock()
 	if had {
 		_, _ = w.opts.Lanes.Progress(ctx, nil, 0) // lanes that are closing have forgotten
@@ -155,26 +165,29 @@ func (w *Window) clear(ctx context.Context) {
 // open returns the frame of the bucket, nil where the clock has gone back behind
 // it.
 func (w *Window) open(bucket int64) *frame {
-	var last *frame
-	if n := len(w.frames); n > 0 {
-		last = w.frames[n-1]
-	}
+	last := w.frame
 	switch {
-	case last != nil && last.bucket == bucket:
+	case last == nil:
+		last = newFrame(w.inner)
+	case last.bucket == bucket:
 		return last
-	case last != nil && last.bucket > bucket:
+	case last.bucket > bucket:
 		return nil
 	}
-	members := w.choose(last, bucket)
-	f := newFrame(bucket, w.inner, len(members))
+	members := w.choose(bucket)
+	var p *packed
+	if w.frame != nil {
+		p = w.packer.pack(last) // readers go on meanwhile
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if last != nil {
-		last.close()
+	if p != nil {
+		w.kept = append(w.kept, p)
 	}
-	w.members, w.frames = members, append(w.frames, f)
+	last.begin(bucket, len(members))
+	w.members, w.frame, w.spare = members, last, w.packer.bytes()
 	w.evict(bucket)
-	return f
+	return last
 }
 
 // room returns how many series may be followed: as many as half of the bytes hold
@@ -185,12 +198,12 @@ func (w *Window) room() int {
 }
 
 // choose names the series of a new frame.
-func (w *Window) choose(last *frame, now int64) []*admit.Series {
+func (w *Window) choose(now int64) []*admit.Series {
 	own := w.opts.Own()
 	w.choosing.Lock()
 	defer w.choosing.Unlock()
-	if last != nil {
-		w.busiest.settle(last)
+	if w.frame != nil {
+		w.busiest.settle(w.frame)
 	}
 	w.watched.expire(now)
 	list := make([]*admit.Series, 0, len(own)+len(w.watched)+len(w.busiest.list))
@@ -306,17 +319,33 @@ func (w *Window) Offer(list []Busy) {
 // Rows returns a series' rows of the buckets that lie in [from, to], or in part,
 // milliseconds, oldest first.
 func (w *Window) Rows(s *admit.Series, from, to int64) (rows []Row) {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	for _, f := range w.frames {
-		if f.bucket+w.opts.Resolution <= from || f.bucket > to {
-			continue
-		}
-		if r, ok := f.row(s.Index); ok {
+	kept, open := w.within(s, from, to)
+	for _, p := range kept {
+		if r, ok := w.row(p, s.Index); ok {
 			rows = append(rows, r)
 		}
 	}
-	return rows
+	return append(rows, open...)
+}
+
+// within returns the buckets in [from, to], or in part, and the series' row of the
+// open one where that is among them.
+func (w *Window) within(s *admit.Series, from, to int64) (kept []*packed, open []Row) {
+	misses := func(bucket int64) bool { return bucket+w.opts.Resolution <= from || bucket > to }
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	for _, p := range w.kept {
+		if !misses(p.bucket) {
+			kept = append(kept, p)
+		}
+	}
+	if w.frame == nil || misses(w.frame.bucket) {
+		return kept, nil
+	}
+	if r, ok := w.frame.row(s.Index); ok {
+		open = append(open, r)
+	}
+	return kept, open
 }
 
 func floor(t, step int64) int64 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -220,21 +221,23 @@ func TestBytes(t *testing.T) {
 	list := b.many(1000)
 	b.window.Offer(list)
 	var timers []*admit.Series
-	h := histogram.New(5)
-	for i := range 1000 {
-		h.Add(float64(i), 1)
-	}
 	for i := range 5 {
-		d := b.series(protocol.Timer, fmt.Sprintf("t%d", i))
-		timers = append(timers, d)
-		b.told[d] = lane.Running{Any: true, Hist: h}
+		timers = append(timers, b.series(protocol.Timer, fmt.Sprintf("t%d", i)))
 	}
+	r := rand.New(rand.NewPCG(1, 2))
 	for _, x := range list {
 		b.come(x.Series, 1)
 	}
 	for i := range 1000 {
 		if i%100 == 0 {
 			b.window.Watch(timers)
+		}
+		for _, d := range timers { // no second is like another, else they pack to nothing
+			h := histogram.New(5)
+			for range 300 {
+				h.Add(1000*r.Float64(), 1)
+			}
+			b.told[d] = lane.Running{Any: true, Hist: h}
 		}
 		b.second()
 		if s := b.window.Stats(); s.Bytes > bytes {

@@ -198,6 +198,20 @@ func (c *cursor) err() error {
 	return nil
 }
 
+// AppendFloats encodes floats as a block's columns hold them, bit for bit: where all
+// are exact at one number of decimals, some bits each. spare is room that it returns
+// to be used again. How many they are stands elsewhere.
+func AppendFloats(dst []byte, spare []int64, v []float64) ([]byte, []int64) {
+	return packFloats(dst, spare, v)
+}
+
+// ReadFloats decodes the n floats that AppendFloats made all of b of. The error wraps
+// ErrMalformed.
+func ReadFloats(b []byte, n int) ([]float64, error) {
+	v, _, err := unpackFloats(make([]float64, 0, n), nil, b, n)
+	return v, err
+}
+
 // packFloats encodes a column of floats as decimals where all of them are
 // exact at one number of decimals, else bit by bit.
 // spare is room for mantissas, which it returns to be used again.
