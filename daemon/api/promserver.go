@@ -5,13 +5,13 @@ import (
 	"net/http"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/common/model"
 
 	"example.com/nexusctl/daemon/admit"
+	"example.com/nexusctl/daemon/pressure"
 	"example.com/nexusctl/protocol/api"
 )
 
@@ -192,7 +192,7 @@ func (s *Server) promRuntime(w http.ResponseWriter, _ *http.Request) {
 	a := s.opts.About()
 	s.promData(w, promRuntime{
 		StartTime: a.Started.UTC(), ServerTime: s.opts.Now().UTC(), ReloadConfigSuccess: a.ConfigOK, LastConfigTime: a.Configured.UTC(),
-		GoroutineCount: runtime.NumGoroutine(), GOMAXPROCS: runtime.GOMAXPROCS(0), GOMEMLIMIT: debug.SetMemoryLimit(-1),
+		GoroutineCount: runtime.NumGoroutine(), GOMAXPROCS: runtime.GOMAXPROCS(0), GOMEMLIMIT: pressure.RuntimeLimit(),
 		GOGC: os.Getenv("GOGC"), GODEBUG: os.Getenv("GODEBUG"), StorageRetention: model.Duration(a.Retention).String(),
 	})
 }

@@ -2,6 +2,7 @@ package pressure
 
 import (
 	"context"
+	"math"
 	"os"
 	"runtime/debug"
 	"runtime/metrics"
@@ -18,6 +19,13 @@ const (
 	headroomShare = 12
 )
 
+// What the runtime may hold beyond its goal and what lies beside the heap, for the heap's
+// next growth: that share, or leastHeadroom where that is more. A twentieth below that it
+// gives back, by its own rule. Without it a tenth of the goal stays for good, some 50 MiB
+// of a daemon of a million series. With less it would give back, after each collection,
+// what it needs again before the next one.
+const heldBackPercent = 8
+
 // headroomEvery is how often the headroom is looked at: live memory changes with a
 // collection, and a collection takes longer than this where live memory is much.
 const headroomEvery = 250 * time.Millisecond
@@ -30,17 +38,25 @@ func Percent(live uint64) int {
 	return int(max(headroom*100/live, 1))
 }
 
-// KeepHeadroom bounds the garbage until ctx ends, and then sets what was set
-// before. Where GOGC is set in the environment it does nothing: whoever set it
-// knows better.
+// HeldBack returns the limit that the runtime is told, where the heap has live bytes,
+// percent of that may gather beside them, and other bytes lie beside the heap: a pure
+// decision.
+func HeldBack(live, other uint64, percent int) int64 {
+	used := live + live/100*uint64(percent) + other
+	return int64(used + max(used/100*heldBackPercent, leastHeadroom))
+}
+
+// KeepHeadroom bounds the garbage, and the memory that the runtime keeps for later,
+// until ctx ends, and then sets what was set before. Where GOGC is set in the
+// environment it does nothing: whoever set it knows better.
 func KeepHeadroom(ctx context.Context) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	set := Percent(sample[0].Value.Uint64())
+	h := readHeap()
+	set, limit := Percent(h.live), int64(0)
 	defer debug.SetGCPercent(debug.SetGCPercent(set))
+	defer tellHeadroom(math.MaxInt64)
 	tick := time.NewTicker(headroomEvery)
 	defer tick.Stop()
 	for {
@@ -49,11 +65,32 @@ func KeepHeadroom(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		metrics.Read(sample)
+		h = readHeap()
 		// Each change stops the world for a moment: small ones are not worth it.
-		if want := Percent(sample[0].Value.Uint64()); want > set+set/10 || want < set-set/10 {
+		if want := Percent(h.live); want > set+set/10 || want < set-set/10 {
 			debug.SetGCPercent(want)
 			set = want
 		}
+		if want := HeldBack(h.live, h.other, set); want > limit+limit/50 || want < limit-limit/33 {
+			tellHeadroom(want)
+			limit = want
+		}
 	}
+}
+
+// heap is what the runtime tells of its memory, bytes.
+type heap struct {
+	live  uint64 // after the last collection
+	other uint64 // mapped and neither objects nor free: stacks, metadata, what is lost between objects
+}
+
+func readHeap() heap {
+	s := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(s)
+	at := func(i int) uint64 { return s[i].Value.Uint64() }
+	mapped := at(1) - at(2)
+	return heap{live: at(0), other: mapped - min(mapped, at(3)+at(4))}
 }

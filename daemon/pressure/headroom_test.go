@@ -2,6 +2,7 @@ package pressure
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -22,10 +23,50 @@ func TestPercent(t *testing.T) {
 	}
 }
 
-// TestKeepHeadroom: with much in use the runtime is told to let little gather, and
-// what was set before is set again at the end.
+func TestHeldBack(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		live, other uint64
+		percent     int
+		want        int64 // MiB
+	}{
+		{0, 0, 3200, 32}, {10 * mib, 10 * mib, 320, 84}, {100 * mib, 20 * mib, 32, 184}, {500 * mib, 60 * mib, 8, 648}, {1000 * mib, 0, 8, 1166},
+	} {
+		if got := HeldBack(c.live, c.other, c.percent) / mib; got < c.want-1 || got > c.want+1 {
+			t.Errorf("%d MiB live, %d beside, %d %%: %d MiB, want %d", c.live/mib, c.other/mib, c.percent, got, c.want)
+		}
+	}
+}
+
+// TestRuntimeLimit: the runtime has the lesser of two limits, and only the daemon's is
+// told to others.
+func TestRuntimeLimit(t *testing.T) {
+	t.Setenv("GOMEMLIMIT", "")
+	before := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	for _, c := range []struct {
+		told           uint64
+		headroom, want int64
+	}{
+		{0, math.MaxInt64, math.MaxInt64}, {0, 1 << 30, 1 << 30}, {1 << 31, 1 << 30, 1 << 30}, {1 << 29, 1 << 30, 1 << 29}, {1 << 29, math.MaxInt64, 1 << 29},
+		{0, math.MaxInt64, math.MaxInt64},
+	} {
+		TellRuntime(c.told)
+		tellHeadroom(c.headroom)
+		if got := debug.SetMemoryLimit(-1); got != c.want {
+			t.Errorf("told %d and %d the runtime has %d, want %d", c.told, c.headroom, got, c.want)
+		}
+		if got := RuntimeLimit(); c.told > 0 && got != int64(c.told) || c.told == 0 && got != math.MaxInt64 {
+			t.Errorf("told %d, it is told that it was %d", c.told, got)
+		}
+	}
+}
+
+// TestKeepHeadroom: with much in use the runtime is told to let little gather and to hold
+// little back, and what was set before is set again at the end.
 func TestKeepHeadroom(t *testing.T) {
 	t.Setenv("GOGC", "")
+	t.Setenv("GOMEMLIMIT", "")
 	before := debug.SetGCPercent(73)
 	defer debug.SetGCPercent(before)
 	held := make([]byte, 256<<20)
@@ -43,10 +84,15 @@ func TestKeepHeadroom(t *testing.T) {
 			t.Fatalf("%d %% of garbage beside 256 MiB, want 12", percent())
 		}
 	}
+	for end := time.Now().Add(20 * time.Second); debug.SetMemoryLimit(-1) > 400<<20; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("beside 256 MiB the limit is %d bytes", debug.SetMemoryLimit(-1))
+		}
+	}
 	cancel()
 	<-done
-	if set := percent(); set != 73 {
-		t.Errorf("left behind: %d", set)
+	if set, limit := percent(), debug.SetMemoryLimit(-1); set != 73 || limit != math.MaxInt64 {
+		t.Errorf("left behind: %d %%, %d bytes", set, limit)
 	}
 	runtime.KeepAlive(held)
 }

@@ -27,10 +27,6 @@ func InUse(resident uint64) uint64 {
 	return at(0) + other + resident - min(resident, mapped)
 }
 
-// leastRuntimeLimit is the least that the runtime is told: below it would do
-// nothing but collect garbage.
-const leastRuntimeLimit = 128 << 20
-
 // share is how much of a container's memory the process may take by default: what
 // is left over is for the moments in which it is told to take less.
 const share = 0.8
@@ -62,19 +58,6 @@ func environment() uint64 {
 		return uint64(limit)
 	}
 	return 0
-}
-
-// TellRuntime has the runtime collect garbage harder where the limit comes near,
-// before anything has to be refused. What GOMEMLIMIT says is left alone.
-func TellRuntime(limit uint64) {
-	if os.Getenv("GOMEMLIMIT") != "" {
-		return
-	}
-	told := int64(math.MaxInt64)
-	if limit > 0 && limit < math.MaxInt64 {
-		told = max(int64(limit), leastRuntimeLimit)
-	}
-	debug.SetMemoryLimit(told)
 }
 
 // containerLimit returns the least memory limit of the process's control groups,

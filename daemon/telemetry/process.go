@@ -1,13 +1,15 @@
 package telemetry
 
 import (
+	"math"
 	"os"
 	"runtime"
-	"runtime/debug"
 	"runtime/metrics"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"example.com/nexusctl/daemon/pressure"
 )
 
 // Process is what the operating system says of this process and its disk at
@@ -28,8 +30,7 @@ func ReadProcess(dir string) Process {
 	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
 	metrics.Read(samples)
 	p.Heap, p.Stacks = samples[0].Value.Uint64(), samples[1].Value.Uint64()
-	const none = 1 << 62 // the runtime's way to say that there is no limit
-	if limit := debug.SetMemoryLimit(-1); limit > 0 && limit < none {
+	if limit := pressure.RuntimeLimit(); limit > 0 && limit < math.MaxInt64 {
 		p.MemoryLimit = uint64(limit)
 	}
 	var fs unix.Statfs_t

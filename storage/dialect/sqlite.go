@@ -19,7 +19,7 @@ import (
 const (
 	pageSize    = 16 << 10
 	busyMillis  = 2_000
-	cacheKiB    = 32 << 10 // of the writer
+	cacheKiB    = 16 << 10 // of the writer
 	readerKiB   = 320      // of each reader: see OpenFile
 	vacuumPages = 256      // that one statement gives back: 4 MiB
 )
