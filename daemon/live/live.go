@@ -320,6 +320,7 @@ func (w *Window) Offer(list []Busy) {
 // milliseconds, oldest first.
 func (w *Window) Rows(s *admit.Series, from, to int64) (rows []Row) {
 	kept, open := w.within(s, from, to)
+	rows = make([]Row, 0, len(kept)+len(open))
 	for _, p := range kept {
 		if r, ok := w.row(p, s.Index); ok {
 			rows = append(rows, r)

@@ -1,14 +1,18 @@
 package live
 
 import (
+	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"reflect"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/lane"
+	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/histogram"
 )
 
@@ -180,4 +184,30 @@ func BenchmarkPack(b *testing.B) {
 	scalars, sketches := p.bytes()
 	b.ReportMetric(float64(scalars)/(MaxBusiest*4/5), "bytes/scalar")
 	b.ReportMetric(float64(sketches)/(MaxBusiest/5), "bytes/distribution")
+}
+
+// BenchmarkRows reads a quarter of an hour of a counter, and of a distribution that
+// has a thousand values a second.
+func BenchmarkRows(b *testing.B) {
+	x := newBench(&testing.T{}, 256<<20)
+	c, d := x.series(protocol.Counter, "c"), x.series(protocol.Timer, "t")
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range 900 {
+		x.window.Watch([]*admit.Series{c, d})
+		h := histogram.New(5)
+		for range 1000 {
+			h.Add(math.Exp(r.NormFloat64()), 1)
+		}
+		x.come(c, float64(i))
+		x.told[d] = lane.Running{Any: true, Hist: h}
+		x.now += 1000
+		x.window.Pass(context.Background(), x.now)
+	}
+	for name, s := range map[string]*admit.Series{"counter": c, "distribution": d} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				x.window.Rows(s, 0, 1<<60)
+			}
+		})
+	}
 }
