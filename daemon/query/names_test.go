@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
@@ -56,7 +58,7 @@ func TestPromName(t *testing.T) {
 // TestPromLabels: two tag keys that become one label keep the first.
 func TestPromLabels(t *testing.T) {
 	k := series.Key{Name: "x", Type: protocol.Gauge, Tags: []series.Tag{{Key: "a.b", Value: "1"}, {Key: "a_b", Value: "2"}, {Key: "z", Value: ""}}}
-	if got := promLabels("x", k).String(); got != `{__name__="x", a_b="1"}` {
+	if got := promLabels(labels.NewBuilder(labels.FromStrings(nameLabel, "x")), k).String(); got != `{__name__="x", a_b="1"}` {
 		t.Errorf("labels are %s", got)
 	}
 }
