@@ -79,6 +79,7 @@ func (p *process) comeAndGo(turn int) (gone int) {
 		case http.StatusOK, http.StatusNoContent:
 			gone++
 		case http.StatusNotFound: // its line was not taken yet
+		case http.StatusServiceUnavailable: // or not stored in time: a million names take as long on a busy machine
 		default:
 			p.t.Fatalf("delete: %s", res.Status)
 		}
