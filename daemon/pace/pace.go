@@ -20,24 +20,34 @@ const (
 	// Free is how long work runs without a slot.
 	Free = 5 * time.Millisecond
 	// slice is how long it runs before it lets others go first.
-	slice = 500 * time.Microsecond
+	slice = 250 * time.Microsecond
+	// contended is how long others have run between two slices where the processors do
+	// not suffice for all: to let nobody go first takes some microseconds.
+	contended = 50 * time.Microsecond
+	// rest is how long work then leaves its share alone. Who wakes up finds a processor
+	// that nobody has, where it would wait for the system to take one from somebody.
+	rest = slice
 )
 
 // Stats are the counters, safe to read at any time.
 type Stats struct {
 	Long    atomic.Uint64 // works that took longer than they are free to
 	Pauses  atomic.Uint64 // how often work let others go first
+	Rests   atomic.Uint64 // how often it rested, because others had to wait
 	Waiting atomic.Int64  // works that wait for a slot now
 }
 
 // Pacer hands out the slots. It is safe for concurrent use.
 type Pacer struct {
 	slots chan struct{}
+	yield func() // lets the others of this processor go first
 	stats Stats
 }
 
 // New returns a pacer that lets so many works run at once that take long; 1 at least.
-func New(slots int) *Pacer { return &Pacer{slots: make(chan struct{}, max(slots, 1))} }
+func New(slots int) *Pacer {
+	return &Pacer{slots: make(chan struct{}, max(slots, 1)), yield: func() { yield(); runtime.Gosched() }}
+}
 
 // Stats returns the counters.
 func (p *Pacer) Stats() *Stats { return &p.stats }
@@ -90,12 +100,18 @@ func (w *Work) Step(ctx context.Context) {
 	w.since = time.Now()
 }
 
-// pause lets others go first, and takes a slot when it is its turn.
+// pause lets others go first, and takes a slot when it is its turn. It keeps the slot
+// that it has while it rests, for the share of the processors that it leaves is the
+// slot's.
 func (w *Work) pause(ctx context.Context) {
 	w.pacer.stats.Pauses.Add(1)
+	since := time.Now()
+	w.pacer.yield()
+	if w.holding && time.Since(since) >= contended {
+		w.pacer.stats.Rests.Add(1)
+		time.Sleep(rest)
+	}
 	w.release()
-	yield()
-	runtime.Gosched()
 	w.pacer.stats.Waiting.Add(1)
 	defer w.pacer.stats.Waiting.Add(-1)
 	select {

@@ -94,6 +94,45 @@ func TestTurnsAreShort(t *testing.T) {
 	})
 }
 
+// TestRestsWhereOthersWait: a long work whose pauses others use leaves its share of the
+// processors alone as long again, and nobody else takes that share; where nobody uses
+// them it works on.
+func TestRestsWhereOthersWait(t *testing.T) {
+	const long, free = 20 * time.Millisecond, contended - time.Microsecond
+	for _, c := range []struct {
+		name  string
+		used  time.Duration // of each pause, by others
+		works int
+		rests bool
+	}{
+		{"nobody waits", 0, 1, false},
+		{"somebody waits a moment", free, 1, false},
+		{"somebody waits", contended, 1, true},
+		{"somebody waits beside two", contended, 2, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := New(1)
+				p.yield = func() { time.Sleep(c.used) }
+				began := time.Now()
+				var wg sync.WaitGroup
+				for range c.works {
+					wg.Go(func() { do(t.Context(), p, Free+long, nil) })
+				}
+				wg.Wait()
+				took, pauses, rests := time.Since(began)-Free, time.Duration(p.Stats().Pauses.Load()), time.Duration(p.Stats().Rests.Load())
+				if c.rests != (rests > 0) || c.rests && rests < pauses-time.Duration(c.works)*2 {
+					t.Errorf("it rested %d times in %d pauses", rests, pauses)
+				}
+				// A work's first pause and its last may go beside another's slice.
+				if least := time.Duration(c.works)*long + rests*rest; took < least-time.Duration(c.works)*2*slice {
+					t.Errorf("it took %v, want %v at least", took, least)
+				}
+			})
+		})
+	}
+}
+
 func TestContextEndsTheWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := New(1)

@@ -139,13 +139,14 @@ func (r *Reader) addBlocks(ctx context.Context, piles map[int64]*pile, blocks []
 		perShard[b.Shard]++
 	}
 	work := pace.Of(ctx)
+	var points []block.Point // of one block, in room that all share
 	for _, b := range blocks {
 		work.Step(ctx)
 		if b.Writer == r.writer && b.Seq > flushed {
 			continue
 		}
-		points, err := pick(b.Data, wanted[b.Shard])
-		if err != nil {
+		var err error
+		if points, err = pick(b.Data, wanted[b.Shard], points[:0]); err != nil {
 			return fmt.Errorf("block %s/%d of shard %d: %w", b.Writer, b.Seq, b.Shard, err)
 		}
 		for _, pt := range points {
@@ -161,11 +162,11 @@ func (r *Reader) addBlocks(ctx context.Context, piles map[int64]*pile, blocks []
 	return nil
 }
 
-// pick decodes what a few series need, and the whole block where they are many.
-func pick(data []byte, ids []int64) (points []block.Point, err error) {
+// pick appends what a few series need to points, and the whole block where they are many.
+func pick(data []byte, ids []int64, points []block.Point) (_ []block.Point, err error) {
 	const few = 8
 	if len(ids) > few {
-		return block.DecodeBlock(data, nil)
+		return block.DecodeBlock(data, points)
 	}
 	for _, id := range ids {
 		if points, err = block.FindSeries(data, id, points); err != nil {

@@ -68,9 +68,8 @@ type names struct {
 	alone bool // no other process writes to the store
 
 	mu    sync.Mutex
-	known map[storage.Name]struct{}
-	shown map[string][]storage.Name // by each name that PromQL finds them under
-	seen  int                       // series of the catalog that were taken
+	known *register // nil: to be read from the store
+	seen  int       // series of the catalog that were taken
 	// looked says up to which series was looked for a name, where not all were taken.
 	looked map[string]int
 
@@ -93,15 +92,10 @@ func (n *names) all(ctx context.Context, store Store, catalog *admit.Catalog, no
 		return nil, err
 	}
 	n.take(catalog.Snapshot(), math.MaxInt)
-	list := make([]storage.Name, 0, len(n.known))
-	for name := range n.known {
-		list = append(list, name)
-	}
-	return list, nil
+	return slices.Clone(n.known.list), nil
 }
 
 // of returns the names that PromQL finds under one, without a look at all of them.
-// The list must not be changed by the caller.
 func (n *names) of(ctx context.Context, store Store, catalog *admit.Catalog, now time.Time, shown string) ([]storage.Name, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -112,7 +106,7 @@ func (n *names) of(ctx context.Context, store Store, catalog *admit.Catalog, now
 	local := catalog.Snapshot()
 	n.take(local, takeAtOnce)
 	n.look(local, shown)
-	return slices.Clip(n.shown[shown]), nil
+	return n.known.find(shown), nil
 }
 
 // takeAtOnce is how many series' names are taken for one question, or between two: a
@@ -141,7 +135,7 @@ func (n *names) look(local []*admit.Series, shown string) {
 		}
 		tags = k.Tags
 		if mayShow(k.Name, shown) && !s.Gone() {
-			n.put(storage.Name{Name: k.Name, Type: k.Type})
+			n.known.put(storage.Name{Name: k.Name, Type: k.Type})
 		}
 	}
 }
@@ -192,7 +186,7 @@ func (n *names) reload(ctx context.Context, store Store, catalog *admit.Catalog,
 	if n.era != era || n.deletions != fresh.deletions { // names were deleted meanwhile: the next question reads anew
 		return nil
 	}
-	n.known, n.shown, n.seen, n.returned, n.loaded = fresh.known, fresh.shown, fresh.seen, fresh.returned, fresh.loaded
+	n.known, n.seen, n.returned, n.loaded = fresh.known, fresh.seen, fresh.returned, fresh.loaded
 	n.looked = nil
 	return nil
 }
@@ -259,11 +253,11 @@ func (n *names) update(ctx context.Context, store Store, catalog *admit.Catalog,
 			return fmt.Errorf("list names: %w", err)
 		}
 		// Built anew, so that a deleted name goes; the catalog's come back below.
-		n.known, n.seen, n.loaded = make(map[storage.Name]struct{}, len(stored)), 0, now
-		n.shown, n.looked = make(map[string][]storage.Name, len(stored)), nil
+		n.known, n.seen, n.loaded = newRegister(len(stored)), 0, now
+		n.looked = nil
 		n.deletions, n.returned = deletions, 0
 		for _, name := range stored {
-			n.put(name)
+			n.known.put(name)
 		}
 	}
 	n.add(returned[n.returned:])
@@ -305,18 +299,7 @@ func (n *names) add(list []*admit.Series) {
 		}
 		if k, err := series.View(s.Key, tags); err == nil {
 			tags = k.Tags
-			n.put(storage.Name{Name: k.Name, Type: k.Type})
+			n.known.put(storage.Name{Name: k.Name, Type: k.Type})
 		}
-	}
-}
-
-// put takes one name, under each that shownAs has for it and under its own.
-func (n *names) put(name storage.Name) {
-	if _, ok := n.known[name]; ok {
-		return
-	}
-	n.known[name] = struct{}{}
-	for _, t := range shownAs(name, name.Name) {
-		n.shown[t.shown] = append(n.shown[t.shown], name)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
@@ -56,7 +58,7 @@ func TestPromName(t *testing.T) {
 // TestPromLabels: two tag keys that become one label keep the first.
 func TestPromLabels(t *testing.T) {
 	k := series.Key{Name: "x", Type: protocol.Gauge, Tags: []series.Tag{{Key: "a.b", Value: "1"}, {Key: "a_b", Value: "2"}, {Key: "z", Value: ""}}}
-	if got := promLabels("x", k).String(); got != `{__name__="x", a_b="1"}` {
+	if got := promLabels(labels.NewBuilder(labels.FromStrings(nameLabel, "x")), k).String(); got != `{__name__="x", a_b="1"}` {
 		t.Errorf("labels are %s", got)
 	}
 }
@@ -149,19 +151,28 @@ func TestNamesUntaken(t *testing.T) {
 		t.Errorf("%d series were taken for nobody", n.seen)
 	}
 	taken := names{alone: true}
-	if _, err := taken.all(t.Context(), store, catalog, now); err != nil {
+	all, err := taken.all(t.Context(), store, catalog, now)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for shown := range taken.shown {
+	found := map[string][]storage.Name{"nobody": nil} // what shownAs says, one name after the other
+	for _, name := range all {
+		for _, c := range shownAs(name, name.Name) {
+			found[c.shown] = append(found[c.shown], name)
+		}
+	}
+	for shown, want := range found {
 		if strings.HasPrefix(shown, "filler") && shown != "filler_7" {
 			continue
 		}
-		n.seen, n.known, n.shown, n.looked = 0, map[storage.Name]struct{}{}, map[string][]storage.Name{}, nil
+		if got := taken.known.find(shown); !slices.Equal(got, want) {
+			t.Fatalf("%q is found as %v, want %v", shown, got, want)
+		}
+		n.seen, n.known, n.looked = 0, newRegister(0), nil
 		if _, err := n.of(t.Context(), store, catalog, now, "another"); err != nil {
 			t.Fatal(err)
 		}
 		got, err := n.of(t.Context(), store, catalog, now, shown)
-		want := slices.Clone(taken.shown[shown])
 		byName := func(a, b storage.Name) int {
 			return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type))
 		}
@@ -175,8 +186,8 @@ func TestNamesUntaken(t *testing.T) {
 		}
 	}
 	n.keepUp(catalog)
-	if n.seen != catalog.Len() || len(n.known) != len(taken.known) || len(n.shown) != len(taken.shown) {
-		t.Errorf("%d of %d series were taken, %d of %d names", n.seen, catalog.Len(), len(n.known), len(taken.known))
+	if n.seen != catalog.Len() || len(n.known.list) != len(all) || len(n.known.newest) != len(taken.known.newest) {
+		t.Errorf("%d of %d series were taken, %d of %d names", n.seen, catalog.Len(), len(n.known.list), len(all))
 	}
 }
 

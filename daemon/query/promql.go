@@ -146,6 +146,9 @@ type target struct {
 	typ        protocol.Type
 	decrements bool
 	exact      bool // the selector names it, and not by a pattern
+
+	builder *labels.Builder // of its series' labels, one after the other
+	named   labels.Labels   // what they begin with: the name
 }
 
 // labels renders a key as the target's series show it. Raw series keep what
@@ -154,7 +157,12 @@ func (t *target) labels(k series.Key) labels.Labels {
 	if t.typ == protocol.Raw {
 		return rawLabels(k)
 	}
-	return promLabels(t.shown, k)
+	if t.builder == nil {
+		t.named = labels.FromStrings(nameLabel, t.shown)
+		t.builder = labels.NewBuilder(t.named)
+	}
+	t.builder.Reset(t.named)
+	return promLabels(t.builder, k)
 }
 
 // targets finds the metrics that a selector's name matchers mean. Those whose
@@ -260,10 +268,9 @@ func matchAll(ms []*labels.Matcher, l labels.Labels) bool {
 	return true
 }
 
-// promLabels renders a key as labels. Two tag keys that become one label keep
-// the first value in key order.
-func promLabels(name string, k series.Key) labels.Labels {
-	b := labels.NewBuilder(labels.FromStrings(nameLabel, name))
+// promLabels renders a key as labels, after what the builder holds. Two tag keys that
+// become one label keep the first value in key order.
+func promLabels(b *labels.Builder, k series.Key) labels.Labels {
 	for _, t := range slices.Backward(k.Tags) {
 		b.Set(promLabel(t.Key), t.Value)
 	}
