@@ -289,16 +289,16 @@ func limits(c *config.Config) protocol.Limits {
 // openReads sets up everything that answers.
 func (d *Daemon) openReads() error {
 	d.openLive()
+	d.openFollower()
 	d.reader = query.NewReader(d.lanes, d.store, d.catalog, d.head, d.log.ID(), query.Options{
 		Resolution: d.config.Aggregate.Resolution.Milliseconds(), Idle: d.config.Aggregate.Idle.Milliseconds(),
-		MaxSeries: d.config.Query.MaxSeries, Live: d.live, Now: d.now, Alone: d.alone(),
+		MaxSeries: d.config.Query.MaxSeries, Live: d.live, Now: d.now, Alone: d.alone(), Others: d.followed(),
 	})
 	d.engine = query.NewEngine(d.reader, query.Limits{
 		Timeout: time.Duration(d.config.Query.Timeout), MaxSamples: d.config.Query.MaxSamples,
 		MaxLength: int(d.config.Query.MaxLength), MaxDepth: d.config.Query.MaxDepth,
 	}, d.component("query"))
 	d.openStream()
-	d.openFollower()
 	d.maint = maint.New(d.store, d.head, d.lanes.Collector(), d.component("maint"), d.now).WithTiers(d.store, d.tiers).WithLead(d.elector.Lead, d.elector.Won())
 	d.openDeleter()
 	list, err := objective.Compile(d.config.SLO)

@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/storage"
 )
 
@@ -126,23 +128,34 @@ func described(all []storage.Meta, name string) []storage.Meta {
 	return all[i : i+1 : i+1]
 }
 
-// learnPause is after how long a failed look at the store's names is made again.
-const learnPause = 10 * time.Second
+const (
+	// learnPause is after how long a failed look at the store's names is made again.
+	learnPause = 10 * time.Second
+	// followPause and followTries are how often the follower's first look at the others
+	// is waited for.
+	followPause, followTries = 100 * time.Millisecond, 100
+)
 
 // learnNames has the reader know which names the store had before this process: reads
 // of the others need no store. Then it keeps the names that PromQL knows.
 func (d *Daemon) learnNames(ctx context.Context) {
 	log := d.component("query")
-	for {
+	for tries := 0; ; tries++ {
 		err := d.reader.Learn(ctx)
-		if err == nil {
-			break
+		unfollowed := errors.Is(err, query.ErrNotFollowed)
+		if err == nil || unfollowed && tries > followTries {
+			break // without it the store is asked
 		}
-		log.Warn("the store's names could not be read; until they are, each new question asks it", "error", err)
+		pause := learnPause
+		if unfollowed {
+			pause = followPause
+		} else {
+			log.Warn("the store's names could not be read; until they are, each new question asks it", "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(learnPause):
+		case <-time.After(pause):
 		}
 	}
 	d.reader.KeepNames(ctx, func(err error) {

@@ -6,6 +6,7 @@ import (
 
 	"example.com/nexusctl/daemon/follow"
 	"example.com/nexusctl/daemon/leader"
+	"example.com/nexusctl/daemon/query"
 	"example.com/nexusctl/daemon/telemetry"
 	"example.com/nexusctl/storage"
 )
@@ -35,6 +36,14 @@ func (d *Daemon) openFollower() {
 	if d.store.Backend() != "sqlite" {
 		d.follower = follow.New(d.store, d.head, d.log.ID(), d.component("follow"), d.now)
 	}
+}
+
+// followed is what reads go by; nil where there are no others.
+func (d *Daemon) followed() query.Others {
+	if d.follower == nil {
+		return nil
+	}
+	return d.follower
 }
 
 func (d *Daemon) runFleet(ctx context.Context) {
@@ -101,5 +110,6 @@ func (d *Daemon) fleet() []telemetry.Measure {
 	return append(list,
 		telemetry.Gauge("nexus_watermark_timestamp_seconds", "Up to when the data of every live daemon are stored.", func() float64 { return float64(f.Watermark()) / 1000 }),
 		telemetry.Counter("nexus_followed_blocks_total", "Blocks of other daemons brought into memory.", func() float64 { return float64(f.Blocks()) }),
+		telemetry.Counter("nexus_follow_lacks_total", "Times that blocks of another daemon were compacted before they could be brought into memory.", func() float64 { return float64(f.Lacked()) }),
 		telemetry.Counter("nexus_follow_failures_total", "Times that the store could not be asked about the other daemons.", func() float64 { return float64(f.Failed()) }))
 }

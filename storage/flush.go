@@ -53,7 +53,10 @@ type Writer struct {
 	Counts    Counts
 	UpdatedAt time.Time
 	Watermark int64 // up to when its samples without a time are stored, Unix milliseconds; 0 for unknown
-	Left      bool  // its daemon has ended as it should
+	// Blocks counts the blocks that it has stored, so that who reads them in parts knows
+	// whether some were compacted in between. 0 for unknown: an older release stored last.
+	Blocks uint64
+	Left   bool // its daemon has ended as it should
 }
 
 // Block is one shard's share of a flush, as package block encodes it.
@@ -120,9 +123,11 @@ func (s *Store) eachWriter(ctx context.Context, tx *sql.Tx, f func(Writer), wher
 			return err
 		}
 		w.UpdatedAt, w.Left = time.UnixMilli(at), left > 0
-		if err := json.Unmarshal(counts, &w.Counts); err != nil {
+		var c counted
+		if err := json.Unmarshal(counts, &c); err != nil {
 			return fmt.Errorf("counts of writer %s: %w", w.ID, err)
 		}
+		w.Counts, w.Blocks = c.Counts, c.Blocks
 		f(w)
 		return nil
 	}, "SELECT writer, position, seq, counts, updated_at, watermark, left_at FROM writer_position"+where, args...)
@@ -210,7 +215,7 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
 		return false, err
 	}
 	next := have.after(f)
-	counts, err := json.Marshal(next.Counts)
+	counts, err := json.Marshal(counted{next.Counts, next.Blocks})
 	if err != nil {
 		return false, err
 	}
@@ -231,9 +236,18 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx, f Flush) (bool, error) {
 	return true, nil
 }
 
+// counted is the column counts of a writer's row.
+type counted struct {
+	Counts
+	Blocks uint64 `json:"blocks,omitempty"`
+}
+
 // after returns what the writer's row says once a flush is stored.
 func (w Writer) after(f Flush) Writer {
-	return Writer{ID: f.Writer, Position: f.To, Seq: f.Seq, Counts: w.Counts.add(f.Counts), UpdatedAt: time.Now(), Watermark: f.Until}
+	return Writer{
+		ID: f.Writer, Position: f.To, Seq: f.Seq, Counts: w.Counts.add(f.Counts), UpdatedAt: time.Now(), Watermark: f.Until,
+		Blocks: w.Blocks + uint64(len(f.Blocks)),
+	}
 }
 
 // lockWriter reads the writer's row and keeps others from it.

@@ -20,7 +20,7 @@ func (s *Store) commitAtOnce(ctx context.Context, f Flush) (applied bool, err er
 		return false, nil
 	}
 	next := last.after(f)
-	counts, err := json.Marshal(next.Counts)
+	counts, err := json.Marshal(counted{next.Counts, next.Blocks})
 	if err != nil {
 		return false, s.wrap("flush", err)
 	}

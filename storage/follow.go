@@ -3,16 +3,19 @@ package storage
 import (
 	"context"
 	"database/sql"
+	"iter"
+	"maps"
+	"slices"
 	"time"
 )
 
 // followBlocks bounds what one call of Follow reads.
 const followBlocks = 4096
 
-// Follow returns a writer's blocks behind a generation that are not compacted
-// yet, by generation, and the last generation of which they are all: as many as
-// one call reads. What was compacted meanwhile is not among them.
-func (s *Store) Follow(ctx context.Context, writer string, seq uint64) (list []StoredBlock, upTo uint64, err error) {
+// Follow returns a writer's blocks that are not compacted yet, of generations behind one
+// and up to another, by generation, and the last generation of which they are all: as
+// many as one call reads. What was compacted meanwhile is not among them.
+func (s *Store) Follow(ctx context.Context, writer string, behind, upTo uint64) (list []StoredBlock, last uint64, err error) {
 	err = s.read(ctx, "follow another daemon", func(ctx context.Context, tx *sql.Tx) error {
 		list = nil
 		return s.each(ctx, tx, func(rows *sql.Rows) error {
@@ -20,15 +23,69 @@ func (s *Store) Follow(ctx context.Context, writer string, seq uint64) (list []S
 			err := rows.Scan(&b.Hour, &b.Shard, &b.Writer, &b.Seq, &b.Data)
 			list = append(list, b)
 			return err
-		}, "SELECT arrival_hour, shard, writer, seq, data FROM flush_block WHERE writer = $1 AND seq > $2 ORDER BY seq, shard LIMIT $3", writer, int64(seq), followBlocks)
+		}, "SELECT arrival_hour, shard, writer, seq, data FROM flush_block WHERE writer = $1 AND seq > $2 AND seq <= $3 ORDER BY seq, shard LIMIT $4", writer, int64(behind), int64(upTo), followBlocks)
 	})
-	if len(list) > 0 {
-		upTo = list[len(list)-1].Seq
+	if len(list) < followBlocks {
+		return list, upTo, err
 	}
-	if len(list) == followBlocks && upTo > seq+1 {
-		upTo-- // the rest of the last one comes with the next call
+	// The rest of the last one comes with the next call, unless one call does not take it.
+	last = list[len(list)-1].Seq
+	if list[0].Seq < last {
+		last--
+		list = slices.DeleteFunc(list, func(b StoredBlock) bool { return b.Seq > last })
 	}
-	return list, upTo, err
+	return list, last, err
+}
+
+// Reach says up to which generation the flushes of several writers are meant. It never
+// changes; nil is of none.
+type Reach struct{ seqs map[string]uint64 }
+
+// NewReach returns the reach of generations by writer. The map is the Reach's from then on.
+func NewReach(seqs map[string]uint64) *Reach { return &Reach{seqs} }
+
+// At returns up to which generation of a writer it reaches; 0 for none.
+func (r *Reach) At(writer string) uint64 {
+	if r == nil {
+		return 0
+	}
+	return r.seqs[writer]
+}
+
+// All yields the writers and their generations.
+func (r *Reach) All() iter.Seq2[string, uint64] {
+	if r == nil {
+		return maps.All(map[string]uint64(nil))
+	}
+	return maps.All(r.seqs)
+}
+
+// Covers tells whether it reaches as far as another one, for each writer.
+func (r *Reach) Covers(o *Reach) bool {
+	if r == o {
+		return true
+	}
+	for writer, seq := range o.All() {
+		if r.At(writer) < seq {
+			return false
+		}
+	}
+	return true
+}
+
+// Join returns what reaches as far as both.
+func (r *Reach) Join(o *Reach) *Reach {
+	switch {
+	case r.Covers(o):
+		return r
+	case o.Covers(r):
+		return o
+	}
+	seqs := maps.Clone(r.seqs)
+	for writer, seq := range o.All() {
+		seqs[writer] = max(seqs[writer], seq)
+	}
+	return &Reach{seqs}
 }
 
 // OldestBlock returns the arrival hour of the oldest block that a writer still has,

@@ -57,6 +57,8 @@ type ReadRequest struct {
 	BaseBefore int64 // start of a day: Bases are of the days before it
 	// Held returns a block's bytes where the caller has them.
 	Held func(BlockKey) []byte
+	// Except is a writer: the Selection's Reach is of all others. "" asks for none.
+	Except string
 }
 
 // Selection is the answer, of one snapshot. Blocks come by writer and
@@ -70,6 +72,8 @@ type Selection struct {
 	// Spans and SketchSpans say how wide the buckets of the two kinds of series
 	// are, the oldest first.
 	Spans, SketchSpans []Span
+	// Reach says up to which generation the points of each other writer are in it.
+	Reach *Reach
 }
 
 // Read returns the chunks, the hourly rows, the blocks not compacted yet, and
@@ -131,7 +135,7 @@ func (k *reading) atOnce(ctx context.Context, at dialect.Snapshot) (done bool, e
 	}
 	k.plan(*planned)
 	found := floors{}
-	queries := []dialect.Query{floorsQuery(found, ""), k.blocksQuery(k.request.Held == nil), k.basesQuery()}
+	queries := append(k.reachQuery(), floorsQuery(found, ""), k.blocksQuery(k.request.Held == nil), k.basesQuery())
 	for _, p := range k.parts {
 		if p.span.Width != 0 {
 			return false, nil
@@ -192,7 +196,7 @@ func (k *reading) survey(ctx context.Context, at dialect.Snapshot) error {
 	for {
 		found := floors{}
 		k.plan(*planned)
-		queries := []dialect.Query{floorsQuery(found, ""), k.blocksQuery(k.request.Held == nil), k.basesQuery()}
+		queries := append(k.reachQuery(), floorsQuery(found, ""), k.blocksQuery(k.request.Held == nil), k.basesQuery())
 		for _, p := range k.parts {
 			queries = append(queries, k.generationsQuery(shardsOf(p.ids), p.span, heldBy[p.span.Width], p.want))
 			if p.span.Width == minuteMillis {
@@ -457,6 +461,26 @@ func (s *Store) rowsQuery(t tier, ids []int64, first, last int64, want generatio
 			return nil
 		},
 	}
+}
+
+// reachQuery finds how far the other writers are, where that is asked for.
+func (k *reading) reachQuery() []dialect.Query {
+	if k.request.Except == "" {
+		return nil
+	}
+	seqs := map[string]uint64{}
+	k.sel.Reach = NewReach(seqs)
+	return []dialect.Query{{
+		SQL:  "SELECT writer, seq FROM writer_position WHERE writer <> $1",
+		Args: []any{k.request.Except},
+		Take: func(row dialect.Row) error {
+			var writer string
+			var seq int64
+			err := row.Scan(&writer, &seq)
+			seqs[writer] = uint64(seq)
+			return err
+		},
+	}}
 }
 
 func (k *reading) basesQuery() dialect.Query {

@@ -49,6 +49,15 @@ func (s *stack) expectLast(what, name string, want map[string]float64) {
 	}
 }
 
+// awaitLast is expectLast of what another daemon did: it is seen at the next look.
+func (s *stack) awaitLast(what, name string, want map[string]float64) {
+	s.t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end) && fmt.Sprint(s.last(name)) != fmt.Sprint(want); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	s.expectLast(what, name, want)
+}
+
 // names are the metric names that PromQL knows.
 func (s *stack) names() string {
 	s.t.Helper()
@@ -202,9 +211,9 @@ func TestDeleteByAnotherDaemon(t *testing.T) {
 	before := two.cardinality()
 	two.post("shared:5|c|#i:a\n")
 	two.stored()
-	one.expectLast("what the other stored", "shared", map[string]float64{"a": 5})
+	one.awaitLast("what the other stored", "shared", map[string]float64{"a": 5})
 	one.delete("shared")
-	two.expectLast("at once", "shared", nil)
+	two.awaitLast("deleted by the other", "shared", nil)
 	for range 2 { // the second of these generations was opened after the deletion
 		two.post("other:1|c\n")
 		two.stored()
@@ -215,7 +224,7 @@ func TestDeleteByAnotherDaemon(t *testing.T) {
 	two.post("shared:2|c|#i:a\n")
 	two.stored()
 	for _, s := range []*stack{one, two} {
-		s.expectLast("when it came again", "shared", map[string]float64{"a": 2})
+		s.awaitLast("when it came again", "shared", map[string]float64{"a": 2})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -127,8 +128,9 @@ func TestTwoDaemons(t *testing.T) {
 	}
 	old.leave(hour) // late
 	sameSums(t, postgresSums(t, dsn), sums)
-	p.answers(sums)
-	q.answers(sums)
+	for _, d := range []*process{p, q} {
+		d.within(10*time.Second, "all that both have stored", func() bool { return maps.Equal(d.sumOf("fleet.count", "p"), byProducer(sums)) })
+	}
 	for _, d := range []*process{p, q} {
 		d.within(30*time.Second, "the other's terms in the ledger", func() bool {
 			l := d.ledger()

@@ -19,14 +19,24 @@ type store struct {
 	writers []storage.Writer
 	asked   []string
 	fail    error
+	short   map[string]int // blocks of a writer that were compacted already
+	changes int64
 }
 
 func (s *store) Writers(context.Context) ([]storage.Writer, error) { return s.writers, s.fail }
 
-func (s *store) Follow(_ context.Context, writer string, seq uint64) ([]storage.StoredBlock, uint64, error) {
-	s.asked = append(s.asked, fmt.Sprintf("%s behind %d", writer, seq))
-	b := storage.StoredBlock{BlockKey: storage.BlockKey{Writer: writer, Seq: seq + 1}, Data: []byte("block")}
-	return []storage.StoredBlock{b}, seq + 1, nil
+func (s *store) Follow(_ context.Context, writer string, behind, upTo uint64) ([]storage.StoredBlock, uint64, error) {
+	s.asked = append(s.asked, fmt.Sprintf("%s behind %d", writer, behind))
+	if s.short[writer] > 0 {
+		s.short[writer]--
+		return nil, behind + 1, nil
+	}
+	b := storage.StoredBlock{BlockKey: storage.BlockKey{Writer: writer, Seq: behind + 1}, Data: []byte("block")}
+	return []storage.StoredBlock{b}, min(behind+1, upTo), nil
+}
+
+func (s *store) GoneSince(context.Context, int64) (storage.Goings, error) {
+	return storage.Goings{Changes: s.changes}, nil
 }
 
 func (s *store) OldestBlock(context.Context) (int64, error) { return 7, nil }
@@ -35,10 +45,14 @@ func (s *store) OldestBlock(context.Context) (int64, error) { return 7, nil }
 type head struct {
 	blocks int
 	before int64
+	lacks  map[string]uint64
+	void   int
 }
 
-func (h *head) Load(list []storage.StoredBlock) { h.blocks += len(list) }
-func (h *head) DropBefore(hour int64)           { h.before = hour }
+func (h *head) Follow(_ string, list []storage.StoredBlock) { h.blocks += len(list) }
+func (h *head) DropBefore(hour int64)                       { h.before = hour }
+func (h *head) Lack(writer string, upTo uint64)             { h.lacks[writer] = upTo }
+func (h *head) Void()                                       { h.void++ }
 
 // rig is a follower whose clock stands where the test puts it.
 type rig struct {
@@ -51,14 +65,14 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
-	r := &rig{t: t, now: time.UnixMilli(1_764_000_000_000)}
+	r := &rig{t: t, now: time.UnixMilli(1_764_000_000_000), head: head{lacks: map[string]uint64{}}}
 	r.Follower = follow.New(&r.store, &r.head, "own", slog.New(slog.NewTextHandler(&r.out, nil)), func() time.Time { return r.now })
 	return r
 }
 
 // writer is a row of the store, updated so long ago.
 func (r *rig) writer(id string, seq uint64, ago time.Duration) storage.Writer {
-	return storage.Writer{ID: id, Seq: seq, UpdatedAt: r.now.Add(-ago), Watermark: int64(seq) * 10_000}
+	return storage.Writer{ID: id, Seq: seq, UpdatedAt: r.now.Add(-ago), Watermark: int64(seq) * 10_000, Blocks: seq}
 }
 
 func (r *rig) look(list ...storage.Writer) {
@@ -146,4 +160,129 @@ func TestStoreAway(t *testing.T) {
 	if err := r.Look(t.Context()); err == nil {
 		t.Error("a store that is away answers")
 	}
+}
+
+// reach is what reads go by, as text.
+func (r *rig) reach(ids ...string) string {
+	reach, changes, ok := r.Followed()
+	if !ok {
+		return "not known"
+	}
+	text := fmt.Sprint(changes, " changes")
+	for _, id := range ids {
+		text += fmt.Sprintf(" %s %d", id, reach.At(id))
+	}
+	return text
+}
+
+func (r *rig) expect(what, want string) {
+	r.t.Helper()
+	if got := r.reach("b", "c"); got != want {
+		r.t.Errorf("%s: %s, want %s", what, got, want)
+	}
+}
+
+// TestFollowed: reads go by a look for five seconds from its beginning, and by none
+// whose blocks did not all come.
+func TestFollowed(t *testing.T) {
+	r := newRig(t)
+	r.store.changes = 3
+	r.expect("before the first look", "not known")
+	r.look(r.writer("own", 50, 0), r.writer("b", 10, 0))
+	r.expect("at first sight", "3 changes b 10 c 0")
+	if r.head.lacks["b"] != 10 {
+		t.Errorf("the head is told that it may lack b up to %d", r.head.lacks["b"])
+	}
+	r.now = r.now.Add(2 * time.Second)
+	r.store.changes = 4
+	c := r.writer("c", 1, 0)
+	r.look(r.writer("own", 51, 0), r.writer("b", 12, 0), c)
+	r.expect("one has joined", "4 changes b 12 c 1")
+	if r.head.lacks["b"] != 10 || r.Lacked() != 0 || r.head.lacks["c"] != 1 {
+		t.Errorf("the head lacks %v, %d times", r.head.lacks, r.Lacked())
+	}
+	r.now = r.now.Add(5 * time.Second)
+	r.expect("five seconds later", "4 changes b 12 c 1")
+	r.now = r.now.Add(time.Millisecond)
+	r.expect("and a bit", "not known")
+	r.store.fail = errors.New("away")
+	if err := r.Look(t.Context()); err == nil {
+		t.Error("a store that is away answers")
+	}
+	r.expect("the store is away", "not known")
+	r.store.fail = nil
+	r.look(r.writer("own", 51, 0), r.writer("b", 12, 0), c)
+	r.expect("it is back", "4 changes b 12 c 1")
+}
+
+// TestCompactedFirst: what was compacted before it could be followed is not in memory,
+// and neither is known to be what a writer stored that does not count its blocks.
+func TestCompactedFirst(t *testing.T) {
+	r := newRig(t)
+	r.look(r.writer("b", 10, 0), r.writer("c", 10, 0))
+	r.store.short = map[string]int{"b": 1}
+	r.look(r.writer("b", 13, 0), r.writer("c", 13, 0))
+	if r.head.lacks["b"] != 13 || r.head.lacks["c"] != 10 || r.Lacked() != 1 {
+		t.Errorf("the head lacks %v, %d times", r.head.lacks, r.Lacked())
+	}
+	old := r.writer("c", 14, 0)
+	old.Blocks = 0
+	r.look(r.writer("b", 14, 0), old)
+	if r.head.lacks["b"] != 13 || r.head.lacks["c"] != 14 {
+		t.Errorf("the head lacks %v", r.head.lacks)
+	}
+	next := r.writer("c", 15, 0)
+	next.Blocks = 1
+	r.look(next, r.writer("b", 14, 0))
+	if r.head.lacks["c"] != 15 {
+		t.Errorf("one that begins to count: the head lacks %v", r.head.lacks)
+	}
+	next.Seq, next.Blocks = 16, 2
+	r.look(next, r.writer("b", 14, 0))
+	if r.head.lacks["c"] != 15 {
+		t.Errorf("one that counts: the head lacks %v", r.head.lacks)
+	}
+}
+
+// TestLastWords: what a daemon stored just before it ended, or fell silent, is followed.
+func TestLastWords(t *testing.T) {
+	r := newRig(t)
+	left := r.writer("b", 10, 0)
+	r.look(left)
+	left = r.writer("b", 11, 0)
+	left.Left = true
+	r.look(left)
+	r.expect("it has left", "0 changes b 11 c 0")
+	if r.head.blocks != 1 {
+		t.Errorf("%d blocks came", r.head.blocks)
+	}
+}
+
+// TestStoreWentBack: a writer that is where it was before, or is missing, voids what
+// was read.
+func TestStoreWentBack(t *testing.T) {
+	r := newRig(t)
+	for i, back := range [][]storage.Writer{{r.writer("b", 9, 0), r.writer("c", 5, 0)}, {r.writer("b", 10, 0)}} {
+		r.look(r.writer("b", 10, 0), r.writer("c", 5, 0))
+		r.expect("before", "0 changes b 10 c 5")
+		r.look(back...)
+		if r.head.void != i+1 {
+			t.Errorf("%d: the head was voided %d times", i, r.head.void)
+		}
+		r.expect("after", fmt.Sprintf("0 changes b %d c %d", back[0].Seq, 5-5*i))
+		r.look(r.writer("b", 10, 0), r.writer("c", 5, 0))
+	}
+}
+
+// TestManyWriters: with more of them than a read may compare, none goes by it.
+func TestManyWriters(t *testing.T) {
+	r := newRig(t)
+	list := []storage.Writer{}
+	for i := range 256 {
+		list = append(list, r.writer(fmt.Sprint(i), 1, 0))
+	}
+	r.look(list...)
+	r.expect("as many as may be", "0 changes b 0 c 0")
+	r.look(append(list, r.writer("b", 1, 0))...)
+	r.expect("one more", "not known")
 }

@@ -66,19 +66,16 @@ func firstPart(list []Series, most int) int {
 // fillPart is fill of what is read at once. keep says that what is read of the store
 // may be kept as tails.
 func (r *Reader) fillPart(ctx context.Context, list []Series, x extent, keep bool) error {
-	again := r.head.Again() // before the window: what is stored again behind it is no part of a tail
-	win, err := r.window.Window(ctx, locals(list), x.detail)
+	m, err := r.moment(ctx, list, x.detail)
 	if err != nil {
-		return fmt.Errorf("read live window: %w", err)
+		return err
 	}
-	ids(list)
-	now := r.opts.Now().UnixMilli()
-	if !r.opts.Alone || x.need < now-maxTail || x.step >= minuteMillis && x.step%minuteMillis == 0 {
-		return r.fromStore(ctx, all(list), win, x)
+	if !m.known || x.need < m.now-maxTail || x.step >= minuteMillis && x.step%minuteMillis == 0 {
+		return r.fromStore(ctx, all(list), m.win, x)
 	}
-	missing, err := r.fromTails(all(list), win, again, now, x)
+	missing, err := r.fromTails(all(list), &m, x)
 	if err == nil && keep && len(missing) > 0 {
-		missing, err = r.fromFlushes(missing, win, again, now, x)
+		missing, err = r.fromFlushes(missing, &m, x)
 	}
 	if err == nil {
 		r.tails.count(len(list)-len(missing), len(missing))
@@ -87,9 +84,9 @@ func (r *Reader) fillPart(ctx context.Context, list []Series, x extent, keep boo
 		return err
 	}
 	if !keep {
-		return r.fromStore(ctx, missing, win, x)
+		return r.fromStore(ctx, missing, m.win, x)
 	}
-	return r.makeTails(ctx, missing, win, again, now, x)
+	return r.makeTails(ctx, missing, &m, x)
 }
 
 const minuteMillis = 60 * 1000
@@ -104,7 +101,7 @@ func all(list []Series) []*Series {
 
 // fromStore reads what the window lacks from the store.
 func (r *Reader) fromStore(ctx context.Context, list []*Series, win lane.Window, x extent) error {
-	sel, err := r.read(ctx, list, x)
+	sel, err := r.read(ctx, list, x, "")
 	if err != nil {
 		return err
 	}
@@ -121,8 +118,9 @@ func (r *Reader) fromStore(ctx context.Context, list []*Series, win lane.Window,
 	return nil
 }
 
-func (r *Reader) read(ctx context.Context, list []*Series, x extent) (storage.Selection, error) {
-	req := storage.ReadRequest{From: x.day, To: x.to, Step: x.step, BaseBefore: x.day, Held: r.head.Get}
+// read asks the store, and how far writers other than one are, where that is not "".
+func (r *Reader) read(ctx context.Context, list []*Series, x extent, except string) (storage.Selection, error) {
+	req := storage.ReadRequest{From: x.day, To: x.to, Step: x.step, BaseBefore: x.day, Held: r.head.Get, Except: except}
 	for _, s := range list {
 		switch {
 		case s.ID == 0:
@@ -178,12 +176,12 @@ func (r *Reader) fromTail(s *Series, t *tail, win lane.Window, x extent) {
 
 // fromTails answers for the series whose tails are long enough, brings these up to
 // what the window does not hold any more, and returns the other series.
-func (r *Reader) fromTails(list []*Series, win lane.Window, again uint64, now int64, x extent) (missing []*Series, err error) {
+func (r *Reader) fromTails(list []*Series, m *moment, x extent) (missing []*Series, err error) {
 	for _, s := range list {
 		var t *tail
 		if s.ID != 0 && s.Key.Type != protocol.Raw {
 			if t = r.tails.get(s.ID); t != nil {
-				if t, err = r.upTo(t, s.ID, win.Flushed, again, now); err != nil {
+				if t, err = r.upTo(t, s.ID, m); err != nil {
 					return nil, err
 				}
 			}
@@ -195,32 +193,25 @@ func (r *Reader) fromTails(list []*Series, win lane.Window, again uint64, now in
 		if t == nil {
 			t = noTail
 		}
-		r.fromTail(s, t, win, x)
+		r.fromTail(s, t, m.win, x)
 	}
 	return missing, nil
 }
 
-// upTo returns the tail as of a flush, nil where the store has to be asked. A tail
+// upTo returns the tail as of a moment, nil where the store has to be asked. A tail
 // that is ahead of the window would count twice what the window still holds.
-func (r *Reader) upTo(t *tail, id int64, flushed, again uint64, now int64) (*tail, error) {
+func (r *Reader) upTo(t *tail, id int64, m *moment) (*tail, error) {
 	switch {
-	case t.again != again || t.flushed > flushed:
+	case t.again != m.again || t.flushed > m.win.Flushed:
 		return nil, nil
-	case t.flushed == flushed:
+	case t.flushed == m.win.Flushed && t.reach.Covers(m.reach):
 		return t, nil
 	}
-	blocks, ok := r.head.Since(id/block.ShardSize, t.flushed, flushed)
-	if !ok {
-		return nil, nil
+	points, ok, err := r.since(id, t.flushed, t.reach, m)
+	if err != nil || !ok {
+		return nil, err
 	}
-	var points []block.Point
-	var err error
-	for _, b := range blocks {
-		if points, err = block.FindSeries(b, id, points); err != nil {
-			return nil, fmt.Errorf("a block in memory, of shard %d: %w", id/block.ShardSize, err)
-		}
-	}
-	t = t.next(r.writer, points, flushed, now)
+	t = t.next(points, m)
 	r.tails.put(id, t)
 	return t, nil
 }
@@ -236,20 +227,24 @@ func (r *Reader) widest(x extent, now int64) int64 {
 
 // makeTails reads series from the store as fromStore does, up to the end of what it
 // has, and keeps their tails.
-func (r *Reader) makeTails(ctx context.Context, list []*Series, win lane.Window, again uint64, now int64, x extent) error {
-	wide := extent{day: r.widest(x, now), to: far}
-	sel, err := r.read(ctx, list, wide)
+func (r *Reader) makeTails(ctx context.Context, list []*Series, m *moment, x extent) error {
+	wide := extent{day: r.widest(x, m.now), to: far}
+	except := r.writer
+	if r.opts.Alone {
+		except = ""
+	}
+	sel, err := r.read(ctx, list, wide, except)
 	if err != nil {
 		return err
 	}
 	for _, s := range list {
 		for _, span := range s.spansOf(sel) {
 			if span.Width != 0 { // so old is nothing but where little is kept
-				return r.fromStore(ctx, list, win, x)
+				return r.fromStore(ctx, list, m.win, x)
 			}
 		}
 	}
-	piles, err := r.piles(ctx, list, win, sel)
+	piles, err := r.piles(ctx, list, m.win, sel)
 	if err != nil {
 		return err
 	}
@@ -257,12 +252,12 @@ func (r *Reader) makeTails(ctx context.Context, list []*Series, win lane.Window,
 		p := piles[s.ID]
 		s.Base, s.Spans = sel.Bases[s.ID], nil
 		if s.Key.Type == protocol.Raw {
-			r.finish(s, p, win, x)
+			r.finish(s, p, m.win, x)
 			continue
 		}
-		t := tailOf(p, tail{flushed: win.Flushed, again: again, day: wide.day, span: now - x.need, base: s.Base}, x.need)
+		t := tailOf(p, tail{flushed: m.win.Flushed, reach: sel.Reach, again: m.again, day: wide.day, span: m.now - x.need, base: s.Base}, x.need)
 		r.tails.put(s.ID, t)
-		r.fromTail(s, t, win, x)
+		r.fromTail(s, t, m.win, x)
 	}
 	return nil
 }

@@ -18,9 +18,11 @@ const (
 
 // found is which series a look-up of one name found. It holds while none is deleted
 // and none comes again; what is new since stands behind seen in the catalog's list of
-// the name, for this process names every series of a store that it has alone.
+// the name, for this process names every series of a store that it has alone. Where
+// others name some too, it holds until the follower sees that series have changed.
 type found struct {
 	era       uint64 // of founds, before the store was asked
+	changes   int64  // to the store's series, as the other daemons were followed then
 	deletions uint64
 	returned  int
 	seen      int
@@ -99,10 +101,10 @@ func lookUp(ms []series.Matcher) (name, text string, ok bool) {
 
 // remembered answers a look-up from what is remembered, with what is new since; ok
 // is false where it has to be asked.
-func (r *Reader) remembered(ms []series.Matcher, name, text string) (list []Series, ok bool) {
+func (r *Reader) remembered(ms []series.Matcher, name, text string, changes int64) (list []Series, ok bool) {
 	deletions, returned := r.catalog.Returned()
 	f := r.founds.get(text)
-	if f == nil || f.deletions != deletions || f.returned != len(returned) || slices.ContainsFunc(f.gone, func(s *admit.Series) bool { return !s.Gone() }) {
+	if f == nil || f.changes != changes || f.deletions != deletions || f.returned != len(returned) || slices.ContainsFunc(f.gone, func(s *admit.Series) bool { return !s.Gone() }) {
 		return nil, false
 	}
 	if all := r.catalog.ByName(name); len(all) > f.seen {

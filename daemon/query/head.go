@@ -12,8 +12,8 @@ import (
 // budget. It is a cache by name of block: which blocks exist is the store's
 // answer, so the head can be short of some and never wrong.
 //
-// Of this daemon's own flushes it also knows which ones it has whole, so that who
-// knows a series up to one of them learns the rest here (Since).
+// Of each writer's flushes it also knows which ones it has whole, so that who knows a
+// series up to one of them learns the rest here (Since).
 type Head struct {
 	mu     sync.RWMutex
 	budget int64
@@ -21,21 +21,46 @@ type Head struct {
 	data   map[storage.BlockKey][]byte
 	order  []storage.BlockKey // oldest first
 
-	own     string     // the writer whose flushes are added
-	flushes []ownFlush // its flushes behind whole, by sequence
-	whole   uint64     // behind this one, every block of every flush is held
-	again   uint64     // how often a flush was added that had been before
+	trails map[string]*trail // by writer
+	again  uint64            // how often a flush was added that had been before, or the store went back
 }
 
-// ownFlush names a flush of this daemon.
-type ownFlush struct {
+// trail is which flushes of one writer are held.
+type trail struct {
+	flushes []seqHour // behind whole, by sequence
+	whole   uint64    // behind this one, every block of every flush is held
+}
+
+// seqHour names a flush of a writer.
+type seqHour struct {
 	seq  uint64
 	hour int64
 }
 
+// last is the newest flush that the trail knows of.
+func (t *trail) last() uint64 {
+	if n := len(t.flushes); n > 0 {
+		return t.flushes[n-1].seq
+	}
+	return t.whole
+}
+
+// behind returns the flushes behind one.
+func (t *trail) behind(seq uint64) []seqHour {
+	i, _ := slices.BinarySearchFunc(t.flushes, seq+1, func(f seqHour, seq uint64) int { return cmp.Compare(f.seq, seq) })
+	return t.flushes[i:]
+}
+
+// lack notes that blocks of a flush, and of those before it, are not held.
+func (t *trail) lack(seq uint64) {
+	if seq > t.whole {
+		t.whole, t.flushes = seq, t.behind(seq)
+	}
+}
+
 // NewHead returns an empty head that keeps up to budget bytes.
 func NewHead(budget int64) *Head {
-	return &Head{budget: budget, data: map[storage.BlockKey][]byte{}}
+	return &Head{budget: budget, data: map[storage.BlockKey][]byte{}, trails: map[string]*trail{}}
 }
 
 // SetBudget changes how many bytes are kept.
@@ -53,51 +78,96 @@ func (h *Head) Get(k storage.BlockKey) []byte {
 	return h.data[k]
 }
 
-// Add keeps the blocks of one flush.
+// Add keeps the blocks of one flush of this daemon.
 func (h *Head) Add(f storage.Flush) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.follow(f)
+	h.note(f)
 	for _, b := range f.Blocks {
 		h.put(storage.BlockKey{Hour: f.Hour, Writer: f.Writer, Seq: f.Seq, Shard: b.Shard}, b.Data)
 	}
 }
 
-// follow notes a flush behind the last one. One that is not behind it is stored
+// note notes a flush behind the last one. One that is not behind it is stored
 // again, because the store went back: what anybody learnt here may lack it.
-func (h *Head) follow(f storage.Flush) {
-	last := h.whole
-	if n := len(h.flushes); n > 0 {
-		last = h.flushes[n-1].seq
-	}
-	if h.own = f.Writer; f.Seq <= last {
+func (h *Head) note(f storage.Flush) {
+	t := h.trail(f.Writer)
+	if last := t.last(); f.Seq <= last {
 		h.again++
-		h.flushes, h.whole = nil, last
+		t.lack(last)
 		return
 	}
-	h.flushes = append(h.flushes, ownFlush{f.Seq, f.Hour})
+	t.flushes = append(t.flushes, seqHour{f.Seq, f.Hour})
 }
 
-// Again counts the flushes that were added although they had been before. What was
-// learnt from Since before it grew is void.
+func (h *Head) trail(writer string) *trail {
+	t := h.trails[writer]
+	if t == nil {
+		t = &trail{}
+		h.trails[writer] = t
+	}
+	return t
+}
+
+// Follow keeps blocks that another daemon stored behind those that the head has been
+// told of, whole flushes by sequence.
+func (h *Head) Follow(writer string, blocks []storage.StoredBlock) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	t := h.trail(writer)
+	for _, b := range blocks {
+		if b.Seq > t.last() {
+			t.flushes = append(t.flushes, seqHour{b.Seq, b.Hour})
+		}
+		h.put(b.BlockKey, b.Data)
+	}
+}
+
+// Lack notes that another daemon's flushes up to one are not all held.
+func (h *Head) Lack(writer string, upTo uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.trail(writer).lack(upTo)
+}
+
+// Void forgets everything, and all that was learnt here: the store went back.
+func (h *Head) Void() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.again++
+	for _, k := range h.order {
+		h.lack(k)
+	}
+	h.order, h.bytes = nil, 0
+	clear(h.data)
+}
+
+// Again counts how often what was learnt from Since became void: a flush was added that
+// had been before, or the store went back.
 func (h *Head) Again() uint64 {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	return h.again
 }
 
-// Since returns a shard's blocks of this daemon's flushes behind one and up to
-// another, oldest first. ok is false where the head has not all of them.
-func (h *Head) Since(shard int64, behind, upTo uint64) (blocks [][]byte, ok bool) {
+// Since returns a shard's blocks of a writer's flushes behind one and up to another,
+// oldest first. ok is false where the head has not all of them. The writer is this
+// daemon, or one that the head has been told of.
+func (h *Head) Since(writer string, shard int64, behind, upTo uint64) (blocks [][]byte, ok bool) {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if behind < h.whole {
+	t := h.trails[writer]
+	if t == nil {
+		return nil, true
+	}
+	if behind < t.whole {
 		return nil, false
 	}
-	i, _ := slices.BinarySearchFunc(h.flushes, behind+1, func(f ownFlush, seq uint64) int { return cmp.Compare(f.seq, seq) })
-	for ; i < len(h.flushes) && h.flushes[i].seq <= upTo; i++ {
-		f := h.flushes[i]
-		if b := h.data[storage.BlockKey{Hour: f.hour, Writer: h.own, Seq: f.seq, Shard: shard}]; b != nil {
+	for _, f := range t.behind(behind) {
+		if f.seq > upTo {
+			break
+		}
+		if b := h.data[storage.BlockKey{Hour: f.hour, Writer: writer, Seq: f.seq, Shard: shard}]; b != nil {
 			blocks = append(blocks, b)
 		}
 	}
@@ -106,12 +176,9 @@ func (h *Head) Since(shard int64, behind, upTo uint64) (blocks [][]byte, ok bool
 
 // lack notes that a block is not held any more.
 func (h *Head) lack(k storage.BlockKey) {
-	if k.Writer != h.own || k.Seq <= h.whole {
-		return
+	if t := h.trails[k.Writer]; t != nil {
+		t.lack(k.Seq)
 	}
-	h.whole = k.Seq
-	i, _ := slices.BinarySearchFunc(h.flushes, k.Seq+1, func(f ownFlush, seq uint64) int { return cmp.Compare(f.seq, seq) })
-	h.flushes = h.flushes[i:]
 }
 
 // Load keeps blocks read from the store, as after a restart.

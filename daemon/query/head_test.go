@@ -87,3 +87,49 @@ func TestHeadSideBySide(t *testing.T) {
 		t.Errorf("it holds %d bytes", h.Bytes())
 	}
 }
+
+// TestHeadFollows: what another daemon stored is told behind what the head lacks of it,
+// and once the store went back nothing is.
+func TestHeadFollows(t *testing.T) {
+	h := NewHead(1000)
+	expect := func(what string, behind, upTo uint64, want string) {
+		t.Helper()
+		blocks, ok := h.Since("b", 0, behind, upTo)
+		if got := fmt.Sprintf("%s %v", blocks, ok); got != want {
+			t.Errorf("%s: behind %d up to %d: %s, want %s", what, behind, upTo, got, want)
+		}
+	}
+	stored := func(hour int64, seqs ...uint64) (list []storage.StoredBlock) {
+		for _, seq := range seqs {
+			for shard := range int64(2) {
+				k := storage.BlockKey{Hour: hour, Writer: "b", Seq: seq, Shard: shard}
+				list = append(list, storage.StoredBlock{BlockKey: k, Data: []byte(fmt.Sprint("f", seq))})
+			}
+		}
+		return list
+	}
+	h.Lack("b", 10)
+	expect("at first sight", 9, 10, "[] false")
+	expect("nothing since", 10, 10, "[] true")
+	h.Add(storage.Flush{Writer: "own", Seq: 5})
+	h.Follow("b", stored(1, 11, 12))
+	h.Follow("b", stored(1, 11, 12)) // a look that failed is made again
+	h.Follow("b", stored(2, 14))
+	expect("followed", 10, 14, "[f11 f12 f14] true")
+	expect("up to one of them", 11, 13, "[f12] true")
+	expect("what was before", 9, 14, "[] false")
+	h.Lack("b", 12)
+	expect("some were compacted first", 11, 14, "[] false")
+	expect("behind these", 12, 14, "[f14] true")
+	h.DropBefore(2)
+	expect("an hour was compacted", 12, 14, "[f14] true")
+	h.DropBefore(3)
+	expect("and the next", 13, 14, "[] false")
+	h.Follow("b", stored(3, 15))
+	again := h.Again()
+	h.Void()
+	if h.Again() != again+1 || h.Bytes() != 0 {
+		t.Errorf("void it holds %d bytes, and what was learnt is void %d times", h.Bytes(), h.Again()-again)
+	}
+	expect("void", 14, 15, "[] false")
+}

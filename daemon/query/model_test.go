@@ -1,6 +1,7 @@
 package query
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"testing"
@@ -60,13 +61,15 @@ func (h *history) alive(t, now int64) bool {
 // daemon anew at random, and asks for the total at random times: it is the sum
 // of all increments so far, wherever they are kept.
 func TestCounterModel(t *testing.T) {
-	t.Run("daemons together", func(t *testing.T) { counterModel(t, false) })
-	t.Run("one daemon alone", func(t *testing.T) { counterModel(t, true) })
+	t.Run("daemons together", func(t *testing.T) { counterModel(t, newRig(t, Options{}), "20") })
+	t.Run("one daemon alone", func(t *testing.T) { counterModel(t, newRig(t, Options{Alone: true}), "20") })
+	t.Run("daemons followed", func(t *testing.T) {
+		databases(t, func(t *testing.T, url string) { counterModel(t, newFollowed(t, url), "10") })
+	})
 }
 
-func counterModel(t *testing.T, alone bool) {
-	checks(t, "20")
-	r := newRig(t, Options{Alone: alone})
+func counterModel(t *testing.T, r *rig, runs string) {
+	checks(t, runs)
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
@@ -88,9 +91,20 @@ func counterModel(t *testing.T, alone bool) {
 				r.flushAll()
 				r.head.DropBefore(1 << 40)
 			},
+			"look": func(*rapid.T) { r.look() },
+			"learn": func(rt *rapid.T) {
+				if err := r.reader.Learn(t.Context()); err != nil && !errors.Is(err, ErrNotFollowed) {
+					rt.Fatal(err)
+				}
+			},
+			"another compacts": func(rt *rapid.T) {
+				r.flushAll()
+				_, err := r.store.Compact(t.Context(), r.now/3_600_000)
+				check(rt, err)
+			},
 			"": func(rt *rapid.T) { h.compare(rt, r, name) },
 		}
-		if alone {
+		if r.reader.opts.Alone {
 			delete(steps, "other")
 		}
 		rt.Repeat(steps)
@@ -138,6 +152,7 @@ func (r *rig) flushAll() {
 }
 
 func (h *history) compare(rt *rapid.T, r *rig, name string) {
+	r.lookAgain()
 	span := r.now - h.begin
 	when := r.now
 	switch {

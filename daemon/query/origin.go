@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -9,20 +10,20 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"example.com/nexusctl/daemon/aggregate"
-	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
-	"example.com/nexusctl/storage/block"
+	"example.com/nexusctl/storage"
 )
 
-// origin tells which names are this process's own: those that the store had no series
-// of when it was looked at. Where no other process writes to the store, the catalog
-// has every series of such a name, and this daemon's flushes since then every point.
-// So who asks for one needs no store, though nobody asked for it before.
+// origin tells which names are new: those that the store had no series of when it was
+// looked at. All daemons' flushes since then have every point of such a name, and where
+// no other process writes to the store, the catalog has every series of it. So who asks
+// for one needs no store, though nobody asked for it before.
 type origin struct {
-	older  []uint64 // hashes of the store's names, in order: one too many costs a look into the store
-	behind uint64   // this daemon's last flush before that
-	again  uint64   // of the head, then
+	older  []uint64       // hashes of the store's names, in order: one too many costs a look into the store
+	behind uint64         // this daemon's last flush before that
+	reach  *storage.Reach // the others'
+	again  uint64         // of the head, then
 }
 
 // origins is an origin that can be void. Before Learn it is.
@@ -44,13 +45,18 @@ func (o *origins) own(name string) *origin {
 // each. A store with more is asked each time.
 const maxOlder = 2_000_000
 
+// ErrNotFollowed reports that it is not known what other daemons have stored.
+var ErrNotFollowed = errors.New("the other daemons of the store are not followed yet")
+
 // Learn looks at the store's names, which takes some seconds for millions. It is for
-// once after the start; reads go on meanwhile and ask the store.
+// once after the start, when the other daemons are followed, else it fails with
+// ErrNotFollowed; reads go on meanwhile and ask the store.
 func (r *Reader) Learn(ctx context.Context) error {
-	if !r.opts.Alone {
-		return nil
-	}
 	o := &origin{again: r.head.Again()}
+	var ok bool
+	if o.reach, _, ok = r.followed(); !ok {
+		return ErrNotFollowed
+	}
 	win, err := r.window.Window(ctx, nil, aggregate.Totals)
 	if err != nil {
 		return fmt.Errorf("learn which names the store has: %w", err)
@@ -91,9 +97,10 @@ func (r *Reader) Moved() {
 const maxDirect = 64
 
 // findOwn answers a look-up from the catalog alone where the name is this process's
-// own, and has few series. Series are listed as find lists them.
+// own, and has few series. Series are listed as find lists them. Another daemon may
+// have series of a new name too.
 func (r *Reader) findOwn(ms []series.Matcher, name string) (list []Series, ok bool) {
-	if r.origins.own(name) == nil {
+	if !r.opts.Alone || r.origins.own(name) == nil {
 		return nil, false
 	}
 	all := r.catalog.ByName(name)
@@ -120,31 +127,26 @@ func (r *Reader) findOwn(ms []series.Matcher, name string) (list []Series, ok bo
 
 // fromFlushes makes tails of series of this process's own names, whose flushes are
 // all held in memory, and reads those. It returns the others.
-func (r *Reader) fromFlushes(list []*Series, win lane.Window, again uint64, now int64, x extent) (missing []*Series, err error) {
+func (r *Reader) fromFlushes(list []*Series, m *moment, x extent) (missing []*Series, err error) {
 	for _, s := range list {
 		o := r.origins.own(s.Key.Name)
-		if o == nil || o.again != again || s.Key.Type == protocol.Raw {
+		if o == nil || o.again != m.again || s.Key.Type == protocol.Raw {
 			missing = append(missing, s)
 			continue
 		}
-		blocks, ok := r.head.Since(s.ID/block.ShardSize, o.behind, win.Flushed)
+		points, ok, err := r.since(s.ID, o.behind, o.reach, m)
+		if err != nil {
+			return nil, err
+		}
 		if !ok {
 			missing = append(missing, s)
 			continue
 		}
 		p := newPile()
-		var points []block.Point
-		for _, b := range blocks {
-			if points, err = block.FindSeries(b, s.ID, points); err != nil {
-				return nil, fmt.Errorf("a block in memory, of shard %d: %w", s.ID/block.ShardSize, err)
-			}
-		}
-		if len(points) > 0 {
-			p.writers[r.writer] = points
-		}
-		t := tailOf(p, tail{flushed: win.Flushed, again: again, day: r.widest(x, now), span: now - x.need}, x.need)
+		p.writers = points
+		t := tailOf(p, tail{flushed: m.win.Flushed, reach: m.reach.Join(o.reach), again: m.again, day: r.widest(x, m.now), span: m.now - x.need}, x.need)
 		r.tails.put(s.ID, t)
-		r.fromTail(s, t, win, x)
+		r.fromTail(s, t, m.win, x)
 	}
 	return missing, nil
 }

@@ -100,7 +100,7 @@ func TestOwnNamesNeedNoStore(t *testing.T) {
 func TestOwnNamesBeyondMemory(t *testing.T) {
 	for name, lose := range map[string]func(*rig){
 		"flushes given up":     func(r *rig) { r.head.DropBefore(1 << 40) },
-		"flushes stored again": func(r *rig) { r.head.Add(flushed(0, 1)) },
+		"flushes stored again": func(r *rig) { r.head.Add(storage.Flush{Writer: own, Seq: 1}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, store := ownRig(t)

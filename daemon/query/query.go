@@ -55,7 +55,10 @@ type Options struct {
 	// Alone says that no other process writes to the store: what was read of it can
 	// be kept, and brought up to date by this daemon's own flushes.
 	Alone bool
-	Now   func() time.Time
+	// Others tells how far those are followed that write too; nil: they are not, and
+	// each read asks the store.
+	Others Others
+	Now    func() time.Time
 }
 
 // Reader reads series and points.
@@ -117,16 +120,17 @@ type Series struct {
 // ErrTooMany beyond the limit.
 func (r *Reader) Find(ctx context.Context, ms []series.Matcher) ([]Series, error) {
 	name, text, named := lookUp(ms)
-	if !named || !r.opts.Alone {
+	_, changes, known := r.followed() // before the store is asked
+	if !named || !known {
 		return r.find(ctx, ms)
 	}
-	if list, ok := r.remembered(ms, name, text); ok && len(list) <= r.opts.MaxSeries {
+	if list, ok := r.remembered(ms, name, text, changes); ok && len(list) <= r.opts.MaxSeries {
 		return list, nil
 	}
 	if list, ok := r.findOwn(ms, name); ok {
 		return list, nil
 	}
-	f := &found{era: r.founds.now()} // before the store is asked: what comes meanwhile is looked at again
+	f := &found{era: r.founds.now(), changes: changes} // before the store is asked: what comes meanwhile is looked at again
 	deletions, returned := r.catalog.Returned()
 	f.deletions, f.returned = deletions, len(returned)
 	all := r.catalog.ByName(name)

@@ -12,20 +12,27 @@ import (
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
+	"example.com/nexusctl/daemon/follow"
 	"example.com/nexusctl/daemon/lane"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/series"
 	"example.com/nexusctl/storage"
 	"example.com/nexusctl/storage/block"
 	"example.com/nexusctl/storage/migrate"
+	"example.com/nexusctl/storage/storagetest/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(withPostgres{m}) }
+
+// withPostgres stops the server behind the tests, before leaks are looked for.
+type withPostgres struct{ m *testing.M }
+
+func (w withPostgres) Run() int { return pgtest.Run(w.m) }
 
 const own = "own-log"
 
-// rig is a reader over a real SQLite store and a window filled by hand: what
-// this daemon has not flushed yet, generation by generation.
+// rig is a reader over a real store and a window filled by hand: what this daemon has
+// not flushed yet, generation by generation.
 type rig struct {
 	t       testing.TB
 	store   *storage.Store
@@ -39,6 +46,9 @@ type rig struct {
 	seq      map[string]uint64
 	waiting  []generation
 	between  func() // runs after the window was read and before the store is
+
+	follower *follow.Follower // of the other writers, whose clock is now; nobody runs it
+	unseen   bool             // others have stored something since the last look
 }
 
 type generation struct {
@@ -46,10 +56,37 @@ type generation struct {
 	points []block.Point // Series is the index in the catalog
 }
 
+// newRig is a rig over SQLite.
 func newRig(t testing.TB, o Options) *rig {
 	t.Helper()
+	return newRigOn(t, sqliteURL, o)
+}
+
+const sqliteURL = "sqlite:nexus.db"
+
+// newFollowed is a rig whose reader goes by what was followed of other writers.
+func newFollowed(t testing.TB, url string) *rig {
+	t.Helper()
+	r := newRigOn(t, url, Options{})
+	o := r.reader.opts
+	o.Others = r.follower
+	r.reader = NewReader(r, r.store, r.catalog, r.head, own, o)
+	r.reader.atOnce = 2
+	r.engine = NewEngine(r.reader, DefaultLimits(), slog.New(slog.DiscardHandler))
+	r.look()
+	return r
+}
+
+// databases runs a test on each kind of store.
+func databases(t *testing.T, test func(t *testing.T, url string)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, sqliteURL) })
+	t.Run("postgres", func(t *testing.T) { test(t, pgtest.DSN(t)) })
+}
+
+func newRigOn(t testing.TB, url string, o Options) *rig {
+	t.Helper()
 	dir := t.TempDir()
-	m, err := migrate.Open(t.Context(), "sqlite:nexus.db", dir, "")
+	m, err := migrate.Open(t.Context(), url, dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +97,7 @@ func newRig(t testing.TB, o Options) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, catalog: admit.NewCatalog(1 << 20), head: NewHead(1 << 20), now: at, position: map[string]uint64{}, seq: map[string]uint64{}}
-	if r.store, err = storage.Open(t.Context(), storage.Options{URL: "sqlite:nexus.db", DataDir: dir}); err != nil {
+	if r.store, err = storage.Open(t.Context(), storage.Options{URL: url, DataDir: dir}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -71,6 +108,7 @@ func newRig(t testing.TB, o Options) *rig {
 	if o.MaxSeries == 0 {
 		o.MaxSeries = 1000
 	}
+	r.follower = follow.New(r.store, r.head, own, slog.New(slog.DiscardHandler), func() time.Time { return time.UnixMilli(r.now) })
 	o.Resolution, o.Idle, o.Now = 10_000, 300_000, func() time.Time { return time.UnixMilli(r.now) }
 	r.reader = NewReader(r, r.store, r.catalog, r.head, own, o)
 	r.reader.atOnce = 2 // most questions of tests are about few series: they too are read in parts
@@ -161,6 +199,25 @@ func (r *rig) other(writer string, points ...block.Point) {
 	r.t.Helper()
 	r.seq[writer]++
 	r.commit(writer, r.seq[writer], points)
+	r.unseen = true
+}
+
+// look has the other writers followed.
+func (r *rig) look() {
+	r.t.Helper()
+	if err := r.follower.Look(context.Background()); err != nil {
+		r.t.Fatal(err)
+	}
+	r.unseen = false
+}
+
+// lookAgain has what others have stored seen, where a reader may go by a look from
+// before.
+func (r *rig) lookAgain() {
+	r.t.Helper()
+	if _, _, ok := r.follower.Followed(); ok && r.unseen {
+		r.look()
+	}
 }
 
 func (r *rig) commit(writer string, seq uint64, points []block.Point) {

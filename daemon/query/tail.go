@@ -24,16 +24,17 @@ const (
 	pointBytes, tailOverhead = 112, 400
 )
 
-// tail is what the store holds of one series up to one flush of this daemon, its
+// tail is what the store holds of one series up to one flush of each daemon, its
 // end decoded: the points from one time on, and the newest one before it; what is
 // older is in the counter's base. It never changes: what comes later makes another
-// one of it, which takes the flush's blocks from the head.
+// one of it, which takes the flushes' blocks from the head.
 type tail struct {
-	flushed uint64 // the last generation of this daemon that it holds
-	again   uint64 // Head.Again, as it was before the tail was read
-	day     int64  // from when on the store was read; before lies the base of the store
-	from    int64  // bucket starts from here on are points, Unix milliseconds
-	span    int64  // by how much from lies before now
+	flushed uint64         // the last generation of this daemon that it holds
+	reach   *storage.Reach // and of the others; it may be ahead of who follows them
+	again   uint64         // Head.Again, as it was before the tail was read
+	day     int64          // from when on the store was read; before lies the base of the store
+	from    int64          // bucket starts from here on are points, Unix milliseconds
+	span    int64          // by how much from lies before now
 	base    storage.Base
 	chunks  []block.Point            // reduced, by time
 	writers map[string][]block.Point // likewise
@@ -114,16 +115,18 @@ func ownPoints(points []block.Point) []block.Point {
 // of the newest value before that what there is from a day on.
 func (t *tail) covers(day, from int64) bool { return t.from <= from && t.day <= day }
 
-// next returns the tail with the points of later flushes of this daemon.
-func (t *tail) next(writer string, points []block.Point, flushed uint64, now int64) *tail {
+// next returns the tail with the points of later flushes, up to a moment.
+func (t *tail) next(points map[string][]block.Point, m *moment) *tail {
 	n := *t
-	n.flushed = flushed
-	n.writers = make(map[string][]block.Point, len(t.writers)+1)
+	n.flushed, n.reach = m.win.Flushed, m.reach.Join(t.reach)
+	n.writers = make(map[string][]block.Point, len(t.writers)+len(points))
 	for w, list := range t.writers {
 		n.writers[w] = list
 	}
-	n.writers[writer] = reduce(slices.Concat(t.writers[writer], ownPoints(points)), block.Merge)
-	n.begin(now - n.span)
+	for w, list := range points {
+		n.writers[w] = reduce(slices.Concat(t.writers[w], ownPoints(list)), block.Merge)
+	}
+	n.begin(m.now - n.span)
 	return &n
 }
 
@@ -213,7 +216,7 @@ func (s *tails) put(id int64, t *tail) {
 		s.byID[id] = e
 	}
 	h := e.Value.(*held)
-	if old := h.tail; old != nil && old.again == t.again && old.flushed >= t.flushed && old.covers(t.day, t.from) {
+	if old := h.tail; old != nil && old.again == t.again && old.flushed >= t.flushed && old.reach.Covers(t.reach) && old.covers(t.day, t.from) {
 		return
 	}
 	s.stats.Bytes -= h.bytes

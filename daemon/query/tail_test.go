@@ -1,6 +1,7 @@
 package query
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/protocol/histogram"
 	"example.com/nexusctl/protocol/series"
+	"example.com/nexusctl/storage"
 	"example.com/nexusctl/storage/block"
 )
 
@@ -24,10 +26,10 @@ type pair struct {
 	hits  uint64 // of tails that were evicted
 }
 
-func newPair(t *testing.T) *pair {
-	p := &pair{rig: newRig(t, Options{Alone: true})}
+func newPair(t *testing.T, r *rig) *pair {
+	p := &pair{rig: r}
 	o := p.reader.opts
-	o.Alone = false
+	o.Alone, o.Others = false, nil
 	p.plain = NewReader(p.rig, p.store, p.catalog, p.head, own, o)
 	return p
 }
@@ -74,15 +76,37 @@ func (p *pair) steps(name string) map[string]func(*rapid.T) {
 		"forget": func(rt *rapid.T) {
 			p.head.DropBefore((p.now - rapid.Int64Range(0, 7_200_000).Draw(rt, "ago")) / 3_600_000)
 		},
+		"other": func(rt *rapid.T) { // late too, and of a bucket that this daemon has as well
+			late := rapid.SampledFrom([]int64{0, 0, -10_000, 60_000, 600_000}).Draw(rt, "late")
+			one := partial(rapid.SampledFrom(p.list).Draw(rt, "series"), (p.now-late)/10_000*10_000, float64(rapid.IntRange(-3, 50).Draw(rt, "value")))
+			writer := rapid.SampledFrom([]string{"b", "z"}).Draw(rt, "writer")
+			if one.Kind == block.Gauge {
+				one.LastAt += int64(writer[0]) // no two daemons see one at once
+			}
+			p.other(writer, one)
+		},
+		"look": func(*rapid.T) { p.look() },
+		"another compacts": func(rt *rapid.T) {
+			p.flushAll()
+			_, err := p.store.Compact(p.t.Context(), p.now/3_600_000)
+			check(rt, err)
+		},
 		"evict": func(*rapid.T) { p.hits += p.reader.Tails().Hits; p.reader.tails = newTails(tailBudget) },
-		"learn": func(rt *rapid.T) { check(rt, p.reader.Learn(p.t.Context())) },
+		"learn": func(rt *rapid.T) { p.learn(rt) },
 		"moved": func(*rapid.T) { p.reader.Moved() },
 		"":      func(rt *rapid.T) { p.compare(rt, name) },
 	}
 }
 
+func (p *pair) learn(rt *rapid.T) {
+	if err := p.reader.Learn(p.t.Context()); !errors.Is(err, ErrNotFollowed) {
+		check(rt, err)
+	}
+}
+
 // compare asks both readers all that is asked of them.
 func (p *pair) compare(rt *rapid.T, name string) {
+	p.lookAgain()
 	ms := matchers(p.t, name)
 	back := rapid.SampledFrom([]int64{0, 10_000, 300_000, 3_600_000, 100_000_000}).Draw(rt, "back")
 	to := p.now - rapid.SampledFrom([]int64{0, 0, 0, 120_000, -30_000}).Draw(rt, "to")
@@ -159,22 +183,34 @@ func samplesOf(list []Series, from, to, now int64) (out []string) {
 // TestTailsAgree: whatever comes, late or ahead of its time, is flushed, compacted
 // or forgotten, a reader that keeps tails answers as one that asks the store.
 func TestTailsAgree(t *testing.T) {
-	checks(t, "25")
-	p := newPair(t)
+	t.Run("one daemon alone", func(t *testing.T) { tailsAgree(t, newRig(t, Options{Alone: true}), "25") })
+	t.Run("daemons followed", func(t *testing.T) {
+		databases(t, func(t *testing.T, url string) { tailsAgree(t, newFollowed(t, url), "12") })
+	})
+}
+
+func tailsAgree(t *testing.T, r *rig, runs string) {
+	checks(t, runs)
+	p := newPair(t, r)
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++
 		name := fmt.Sprintf("run%d", run)
 		p.list = nil
 		if rapid.Bool().Draw(rt, "own") { // the name is none that the store has
-			check(rt, p.reader.Learn(p.t.Context()))
+			p.lookAgain()
+			p.learn(rt)
 		} else {
 			p.reader.Moved()
 		}
 		for _, typ := range []protocol.Type{protocol.Counter, protocol.Gauge, protocol.Timer, protocol.Set} {
 			p.list = append(p.list, p.series(rapid.Bool().Draw(rt, "known"), name, typ))
 		}
-		rt.Repeat(p.steps(name))
+		steps := p.steps(name)
+		if r.reader.opts.Alone {
+			delete(steps, "other")
+		}
+		rt.Repeat(steps)
 		p.flushAll()
 		p.now += 7_200_000
 		p.compact()
@@ -226,7 +262,7 @@ func TestTailsAreVoid(t *testing.T) {
 		t.Fatal(err)
 	}
 	held := r.reader.tails.get(s.ID())
-	r.head.Add(flushed(0, 1))
+	r.head.Add(storage.Flush{Writer: own, Seq: 1})
 	for range 2 { // read anew, and kept
 		before := r.reader.Tails()
 		if _, err := r.reader.Latest(t.Context(), matchers(t, "x")); err != nil {
@@ -264,7 +300,7 @@ func TestTailsBound(t *testing.T) {
 func TestHeadSince(t *testing.T) {
 	h := NewHead(1000)
 	since := func(behind, upTo uint64) string {
-		blocks, ok := h.Since(0, behind, upTo)
+		blocks, ok := h.Since("w", 0, behind, upTo)
 		return fmt.Sprintf("%s %v", blocks, ok)
 	}
 	expect := func(what string, behind, upTo uint64, want string) {
@@ -280,7 +316,7 @@ func TestHeadSince(t *testing.T) {
 	expect("all", 2, 9, "[f3 f4 f5 f6] true")
 	expect("some", 3, 5, "[f4 f5] true")
 	expect("none", 6, 6, "[] true")
-	if b, ok := h.Since(5, 2, 9); len(b) != 0 || !ok {
+	if b, ok := h.Since("w", 5, 2, 9); len(b) != 0 || !ok {
 		t.Errorf("a shard without blocks: %s, %v", b, ok)
 	}
 	h.DropBefore(5)

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"testing"
 
 	"example.com/nexusctl/protocol"
@@ -10,8 +11,8 @@ import (
 	"example.com/nexusctl/storage/migrate"
 )
 
-// TestMemory: each flush adds a point to what is read, whether the memory may keep
-// what it has read or asks the store each time.
+// TestMemory: each flush adds a point to what is read, whether this daemon is alone or
+// follows others, and whether the name is new or the store's.
 func TestMemory(t *testing.T) {
 	for name, alone := range map[string]bool{"alone": true, "beside others": false} {
 		t.Run(name, func(t *testing.T) {
@@ -21,6 +22,13 @@ func TestMemory(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := NewMemory(s, "w", alone)
+			if err := m.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			ran := make(chan struct{})
+			go func() { defer close(ran); m.Run(ctx) }()
+			defer func() { stop(); <-ran }()
 			const hour = 3_600_000
 			for i := range 20 {
 				at := 480_000*hour + int64(i)*resolution
@@ -31,8 +39,10 @@ func TestMemory(t *testing.T) {
 					t.Fatal(err)
 				}
 				m.Stored(f)
-				if n, err := m.LastHour(t.Context(), ids[0], at+resolution); err != nil || n != i+1 {
-					t.Fatalf("%d points after %d flushes: %v", n, i+1, err)
+				for _, older := range []bool{true, false} {
+					if n, err := m.LastHour(t.Context(), ids[0], at+resolution, older); err != nil || n != i+1 {
+						t.Fatalf("%d points after %d flushes: %v", n, i+1, err)
+					}
 				}
 			}
 		})

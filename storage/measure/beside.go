@@ -19,16 +19,23 @@ const warmUps = 10
 
 // Memory is the read path of a daemon, which holds recent blocks in memory.
 type Memory interface {
+	// Start comes before the first flush.
+	Start(ctx context.Context) error
+	// Run does what the daemon does beside, until ctx ends.
+	Run(ctx context.Context)
 	// Stored takes a flush that the store has.
 	Stored(f storage.Flush)
 	// LastHour returns how many points a series has in the hour before now, Unix
-	// milliseconds.
-	LastHour(ctx context.Context, id, now int64) (points int, err error)
+	// milliseconds. older says that the store had its name when the daemon started.
+	LastHour(ctx context.Context, id, now int64, older bool) (points int, err error)
 }
 
 // beside times reads of the last hour while one flush follows the other.
 func (r *run) beside(ctx context.Context) ([]Result, error) {
 	b := r.newBystander()
+	if err := b.start(ctx); err != nil {
+		return nil, err
+	}
 	reads, stop := context.WithCancel(ctx)
 	defer stop()
 	for range warmUps {
@@ -38,8 +45,11 @@ func (r *run) beside(ctx context.Context) ([]Result, error) {
 			}
 		}
 	}
-	done := make(chan error, 1)
+	done, ran := make(chan error, 1), make(chan struct{})
 	go func() { done <- b.read(reads) }()
+	go func() { defer close(ran); b.run(reads) }()
+	defer func() { <-ran }() // the caller closes the store
+	defer stop()
 	var flushes []float64
 	for range r.Flushes {
 		f := r.draft()
@@ -65,7 +75,7 @@ const rest = time.Millisecond
 // bystander does one thing after the other beside flushes, and times each. What takes
 // as long without any store tells how much of a tail is the machine's.
 type bystander struct {
-	run    *run
+	of     *run
 	memory Memory // nil: none
 	random *rand.Rand
 	first  int64        // of the points, Unix milliseconds
@@ -84,7 +94,7 @@ type task struct {
 const polled = 50
 
 func (r *run) newBystander() *bystander {
-	b := &bystander{run: r, random: rand.New(rand.NewPCG(5, 6)), first: r.now}
+	b := &bystander{of: r, random: rand.New(rand.NewPCG(5, 6)), first: r.now}
 	b.now.Store(r.now)
 	pick := func(n int) int64 { return r.set.ids[b.random.IntN(n)] }
 	b.tasks = []task{{name: "read one series, the last hour, beside flushes, from the store", do: func(ctx context.Context) error { return b.fromStore(ctx, pick(len(r.set.ids))) }}}
@@ -93,15 +103,33 @@ func (r *run) newBystander() *bystander {
 		for _, m := range []struct {
 			name  string
 			among int
-		}{{"any series", len(r.set.ids)}, {fmt.Sprintf("one of %d that are polled", polled), min(polled, len(r.set.ids))}} {
+			older bool
+		}{
+			{"any series, of a name from before the start", len(r.set.ids), true},
+			{"any series", len(r.set.ids), false},
+			{fmt.Sprintf("one of %d that are polled", polled), min(polled, len(r.set.ids)), false},
+		} {
 			b.tasks = append(b.tasks, task{name: "the same as a daemon reads, blocks held in memory, " + m.name, do: func(ctx context.Context) error {
-				_, err := b.memory.LastHour(ctx, pick(m.among), b.now.Load())
+				_, err := b.memory.LastHour(ctx, pick(m.among), b.now.Load(), m.older)
 				return err
 			}})
 		}
 	}
 	b.tasks = append(b.tasks, task{name: "floor: arithmetic of half a millisecond beside flushes", do: reckoning()})
 	return b
+}
+
+func (b *bystander) start(ctx context.Context) error {
+	if b.memory == nil {
+		return nil
+	}
+	return b.memory.Start(ctx)
+}
+
+func (b *bystander) run(ctx context.Context) {
+	if b.memory != nil {
+		b.memory.Run(ctx)
+	}
 }
 
 func (b *bystander) stored(f storage.Flush, now int64) {
@@ -130,7 +158,7 @@ func (b *bystander) read(ctx context.Context) error {
 }
 
 func (b *bystander) fromStore(ctx context.Context, id int64) error {
-	_, err := b.run.points(ctx, storage.ReadRequest{IDs: []int64{id}, From: b.first, To: b.first + hour, BaseBefore: b.first / day * day})
+	_, err := b.of.points(ctx, storage.ReadRequest{IDs: []int64{id}, From: b.first, To: b.first + hour, BaseBefore: b.first / day * day})
 	return err
 }
 

@@ -46,7 +46,7 @@ func TestBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) != 6 || list[0].Ops != 150 || memory.flushes.Load() != 150 || memory.reads.Load() == 0 {
+	if len(list) != 7 || list[0].Ops != 150 || memory.flushes.Load() != 150 || memory.reads.Load() == 0 || memory.starts.Load() != 1 || memory.runs.Load() != 1 {
 		t.Fatalf("%d flushes, %d reads: %+v", memory.flushes.Load(), memory.reads.Load(), list)
 	}
 	for _, r := range list {
@@ -56,11 +56,21 @@ func TestBeside(t *testing.T) {
 	}
 }
 
-type fakeMemory struct{ flushes, reads atomic.Int64 }
+type fakeMemory struct{ starts, runs, flushes, reads atomic.Int64 }
+
+func (m *fakeMemory) Start(context.Context) error {
+	m.starts.Add(1)
+	return nil
+}
+
+func (m *fakeMemory) Run(ctx context.Context) {
+	<-ctx.Done()
+	m.runs.Add(1)
+}
 
 func (m *fakeMemory) Stored(storage.Flush) { m.flushes.Add(1) }
 
-func (m *fakeMemory) LastHour(context.Context, int64, int64) (int, error) {
+func (m *fakeMemory) LastHour(context.Context, int64, int64, bool) (int, error) {
 	m.reads.Add(1)
 	return 0, nil
 }

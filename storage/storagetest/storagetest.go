@@ -30,6 +30,7 @@ func Run(t *testing.T, open Open) {
 		"a commit from elsewhere is refused":      testCommitPosition,
 		"one writer through two stores":           testCommitBehind,
 		"writers do not disturb each other":       testTwoWriters,
+		"writers are followed":                    testFollow,
 		"compaction moves and keeps every point":  testCompact,
 		"late blocks become a further generation": testLate,
 		"find matches names, types and tags":      testFind,
