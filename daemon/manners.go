@@ -20,6 +20,7 @@ func (d *Daemon) manners() []telemetry.Measure {
 		telemetry.Counter("nexus_ignored_total", ignored, func() float64 { return float64(d.lanes.Stats().Sections.Load()) }, what("section")),
 		telemetry.Counter("nexus_ignored_total", ignored, func() float64 { return float64(d.lanes.Stats().Rates.Load()) }, what("rate")),
 		telemetry.Counter("nexus_blank_lines_total", "Blank lines of streams and datagrams, which are no units.", func() float64 { return float64(doors.Blank.Load()) }),
+		telemetry.Counter("nexus_datagrams_dropped_total", "Datagrams of ingest.udp that the system dropped before the daemon could read them: they are in no account.", func() float64 { return float64(d.doors.Dropped()) }),
 		telemetry.Gauge("nexus_connections_parked", "Connections that are silent and wait without a goroutine of their own.", func() float64 { return float64(doors.Parked.Load()) }),
 		telemetry.Counter("nexus_connections_buffer_waits_total", "Reads that waited for a buffer, because their lane was behind.", func() float64 { return float64(doors.Waited.Load()) }),
 		telemetry.Counter("nexus_connections_crowded_total", "Connections closed at the limit server.max_per_address.", func() float64 { return float64(doors.Crowded.Load()) }),

@@ -91,6 +91,7 @@ type Server struct {
 	over    bool                  // the time to stop is up
 	from    map[netip.Addr]int    // open connections
 	closers []func() error
+	drops   []*dropCount // of datagram sockets
 	stop    atomic.Bool
 	wg      sync.WaitGroup
 }
@@ -158,6 +159,7 @@ func (s *Server) ListenPackets(pc net.PacketConn) {
 	s.mu.Lock()
 	s.closers = append(s.closers, pc.Close)
 	s.mu.Unlock()
+	s.countDrops(pc)
 	s.wg.Go(func() {
 		if err := s.servePackets(pc); err != nil {
 			s.opts.Logger.Error("a datagram socket failed", "addr", pc.LocalAddr(), "error", err)
