@@ -67,7 +67,6 @@ func CreateFile(ctx context.Context, path string) error {
 	if info.Size() > 0 {
 		return nil
 	}
-	oneArena()
 	db, err := sql.Open("sqlite3", fileURI(path, url.Values{"mode": {"rw"}}))
 	if err != nil {
 		return fmt.Errorf("create database file: %w", err)
@@ -113,7 +112,6 @@ func OpenFile(path string, write bool, conns int) (*sql.DB, error) {
 		v.Set("_txlock", "deferred")
 		v.Set("_cache_size", fmt.Sprint(-readerKiB))
 	}
-	oneArena()
 	db, err := sql.Open("sqlite3", fileURI(path, v))
 	if err != nil {
 		return nil, fmt.Errorf("open database file: %w", err)
