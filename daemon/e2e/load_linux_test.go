@@ -191,7 +191,8 @@ func TestSlowStoreOneCore(t *testing.T) {
 // TestResidentSlope sends at a steady rate and asks whether memory grows, by least
 // squares. NEXUS_SLOPE is for how long, then at a million lines a second: behind the
 // sixteen minutes in which the live window fills, and with room for few recent blocks,
-// so that what is kept on purpose is full by then and whatever grows is not.
+// so that these are full by then. SQLite's 16 MiB of pages may not be: they fill by what
+// is stored.
 func TestResidentSlope(t *testing.T) {
 	if testing.Short() {
 		t.Skip("loads a daemon for seconds")
