@@ -155,9 +155,10 @@ func (w *Window) clear(ctx context.Context) {
 	if w.frame != nil {
 		w.evicted[byBytes] += uint64(w.frame.points)
 	}
-	w.kept, w.frame, w.held, w.spare, w.members, w.in, w.packer = nil, nil, 0, 0, nil, nil, newPacker()
+	w.kept, w.frame, w.held, w.spare, w.members, w.in = nil, nil, 0, 0, nil, nil
 	w.mu.Unlock()
 	if had {
+		w.packer = newPacker() // the old one's room is given up too
 		_, _ = w.opts.Lanes.Progress(ctx, nil, 0) // lanes that are closing have forgotten
 	}
 }
