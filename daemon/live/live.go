@@ -158,7 +158,7 @@ func (w *Window) clear(ctx context.Context) {
 	w.kept, w.frame, w.held, w.spare, w.members, w.in = nil, nil, 0, 0, nil, nil
 	w.mu.Unlock()
 	if had {
-		w.packer = newPacker() // the old one's room is given up too
+		w.packer = newPacker()                    // the old one's room is given up too
 		_, _ = w.opts.Lanes.Progress(ctx, nil, 0) // lanes that are closing have forgotten
 	}
 }
