@@ -97,7 +97,7 @@ func (s *Store) currentPoints(ctx context.Context, tx *sql.Tx, ids []int64, from
 		_, ok := slices.BinarySearch(ids, p.Series)
 		return ok && p.Time >= from
 	}
-	m := blockMerge{wanted: wanted, points: map[string][]block.Point{}}
+	m := blockMerge{from: from, wanted: wanted, points: map[string][]block.Point{}}
 	err := s.each(ctx, tx, m.scan, "SELECT writer, data FROM flush_block WHERE shard "+s.db.InInts(1)+" AND arrival_hour >= $2 ORDER BY writer, seq, shard",
 		s.db.IntsArg(shardsOf(ids)), floorHour(from))
 	if err != nil {
@@ -139,6 +139,7 @@ func (s *Store) currentPoints(ctx context.Context, tx *sql.Tx, ids []int64, from
 // sequence, and are let go of one by one: an hour of them may be many times what is
 // wanted of it.
 type blockMerge struct {
+	from    int64 // nothing before is wanted, Unix milliseconds
 	wanted  func(block.Point) bool
 	points  map[string][]block.Point // by writer
 	writers []string                 // in the order in which they came
@@ -155,7 +156,7 @@ func (m *blockMerge) scan(rows *sql.Rows) error {
 }
 
 func (m *blockMerge) add(writer string, data []byte) (err error) {
-	if m.scratch, err = block.DecodeBlock(data, m.scratch[:0]); err != nil {
+	if m.scratch, err = block.DecodeSince(data, m.from, m.scratch[:0]); err != nil {
 		return err
 	}
 	list, known := m.points[writer]

@@ -101,8 +101,31 @@ func TestBlockRoundTrip(t *testing.T) {
 			if err != nil || !slices.ContainsFunc(one, func(q Point) bool { return equalPoint(p, q) }) {
 				t.Fatalf("series %d not found: %v", p.Series, err)
 			}
+			since, err := DecodeSince(b, p.Time, nil)
+			late := func(list []Point) []Point {
+				return slices.DeleteFunc(slices.Clone(list), func(q Point) bool { return q.Time < p.Time })
+			}
+			if err != nil || !slices.EqualFunc(late(since), late(got), equalPoint) {
+				t.Fatalf("since %d: %v\ngot\n%+v\nof\n%+v", p.Time, err, since, got)
+			}
 		}
 	})
+}
+
+// TestDecodeSincePassesOldSections: of what was before, nothing is decoded.
+func TestDecodeSincePassesOldSections(t *testing.T) {
+	b := AppendBlock(nil, 0, base, []Point{
+		{Series: 1, Time: base, Kind: Counter, N: 1}, {Series: 2, Time: base + 5000, Kind: Counter, N: 1},
+		{Series: 3, Time: base, Kind: Gauge, N: 1},
+	})
+	for _, c := range []struct {
+		from int64
+		want int
+	}{{base, 3}, {base + 1, 2}, {base + 5000, 2}, {base + 5001, 0}} {
+		if points, err := DecodeSince(b, c.from, nil); err != nil || len(points) != c.want {
+			t.Errorf("since %+d: %d points, %v, want %d", c.from-base, len(points), err, c.want)
+		}
+	}
 }
 
 func TestChunkRoundTrip(t *testing.T) {
@@ -167,6 +190,7 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("%d points from %d bytes", len(points), len(sealed))
 			}
 			_, _ = DecodeChunk(sealed, base, nil)
+			_, _ = DecodeSince(sealed, base, nil)
 			if info, err := Header(sealed); err == nil {
 				_, _ = readAll(sealed, info.Shard, 64)
 			}

@@ -135,6 +135,19 @@ func DecodeBlock(b []byte, dst []Point) ([]Point, error) {
 	return sections(b, dst, (*section).decode)
 }
 
+// DecodeSince appends the points of the sections that have one at `from` or later,
+// Unix milliseconds: of a block that was stored before, the times alone are read.
+// What is left out is vouched for by the checksum alone.
+func DecodeSince(b []byte, from int64, dst []Point) ([]Point, error) {
+	return sections(b, dst, func(s *section, n int, dst []Point) ([]Point, error) {
+		latest, err := s.latest(n)
+		if err != nil || latest < from {
+			return dst, err
+		}
+		return s.decode(n, dst)
+	})
+}
+
 // sections has each section of n points taken.
 func sections(b []byte, dst []Point, take func(s *section, n int, dst []Point) ([]Point, error)) ([]Point, error) {
 	info, c, err := header(b)

@@ -53,6 +53,20 @@ func (s *section) decode(n int, dst []Point) ([]Point, error) {
 	return dst, nil
 }
 
+// latest returns the last time of the section's n points, and leaves the section unread.
+func (s *section) latest(n int) (int64, error) {
+	c := s.c
+	_, times := c.column(), c.column()
+	latest := int64(math.MinInt64)
+	for range n {
+		latest = max(latest, times.int())
+		if c.bad || times.c.bad {
+			return 0, s.malformed()
+		}
+	}
+	return s.base + latest, nil
+}
+
 func (s *section) done() bool {
 	for i := range s.cols {
 		if !s.cols[i].done() {
