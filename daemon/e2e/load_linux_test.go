@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -110,6 +111,22 @@ func (m memory) behind(seconds float64) memory {
 	return memory{m.at[i:], m.kib[i:]}
 }
 
+// means are the means of what was sampled within each so many seconds, at their ends.
+func (m memory) means(seconds float64) (out memory) {
+	for len(m.at) > 0 {
+		end := (math.Floor(m.at[0]/seconds) + 1) * seconds
+		rest := m.behind(end)
+		n := len(m.at) - len(rest.at)
+		sum := 0.0
+		for _, k := range m.kib[:n] {
+			sum += k
+		}
+		out.at, out.kib = append(out.at, end), append(out.kib, sum/float64(n))
+		m = rest
+	}
+	return out
+}
+
 // slope is by how many KiB a second memory grows, by least squares.
 func (m memory) slope() float64 {
 	n := float64(len(m.at))
@@ -131,6 +148,13 @@ func (m memory) series() (mib []int) {
 func TestSlope(t *testing.T) {
 	if got := (memory{[]float64{0, 1, 2, 3}, []float64{10, 12, 14, 16}}).slope(); got != 2 {
 		t.Errorf("%v, want 2", got)
+	}
+}
+
+func TestMeans(t *testing.T) {
+	got := (memory{[]float64{0, 20, 59.9, 60, 61, 200}, []float64{10, 20, 30, 1, 3, 7}}).means(60)
+	if !slices.Equal(got.at, []float64{60, 120, 240}) || !slices.Equal(got.kib, []float64{20, 2, 7}) {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -191,8 +215,7 @@ func TestSlowStoreOneCore(t *testing.T) {
 // TestResidentSlope sends at a steady rate and asks whether memory grows, by least
 // squares. NEXUS_SLOPE is for how long, then at a million lines a second: behind the
 // sixteen minutes in which the live window fills, and with room for few recent blocks,
-// so that these are full by then. SQLite's 16 MiB of pages may not be: they fill by what
-// is stored.
+// so that these are full by then, as SQLite's pages are.
 func TestResidentSlope(t *testing.T) {
 	if testing.Short() {
 		t.Skip("loads a daemon for seconds")
@@ -203,17 +226,19 @@ func TestResidentSlope(t *testing.T) {
 		rate, fills = "1M", 16*time.Minute
 	}
 	p := start(t, t.TempDir(), "sqlite:nexus.db", "--set", "storage.head_bytes=2MiB")
-	stop := p.watch(min(d/20, 10*time.Second))
+	// A flush each ten seconds and rows each minute come and go: samples as far apart as these
+	// would follow their beat.
+	stop := p.watch(min(d/20, time.Second))
 	f := p.generate("--prerendered", "--rate", rate, "--duration", (fills + d).String())
 	all := stop()
 	m := all.behind(fills.Seconds())
 	slope := m.slope() * 60
-	// The samples of ten minutes scatter by some MiB, and their slope by a quarter of one. A
+	// Samples scatter by some MiB, and the slope of ten minutes by a quarter of one. A
 	// byte kept of every hundredth line would be 600 KiB a minute.
 	if highest := slices.Max(all.kib); highest > 512<<10 || long && slope > 512 {
 		t.Errorf("memory grows by %.0f KiB a minute, and was %.0f KiB at the most", slope, highest)
 	}
-	t.Logf("%.0f lines/s for %.0f s, %d lost: memory grows by %.0f KiB a minute in the last %v; in MiB: %v", f.Rate, f.DurationS, f.Verify.Lost, slope, d, all.series())
+	t.Logf("%.0f lines/s for %.0f s, %d lost: memory grows by %.0f KiB a minute in the last %v; in MiB, means of a minute: %v", f.Rate, f.DurationS, f.Verify.Lost, slope, d, all.means(60).series())
 }
 
 // held has the daemon collect its garbage, and returns the bytes that its objects

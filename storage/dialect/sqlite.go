@@ -19,9 +19,9 @@ import (
 const (
 	pageSize    = 16 << 10
 	busyMillis  = 2_000
-	cacheKiB    = 16 << 10 // of the writer
-	readerKiB   = 320      // of each reader: see OpenFile
-	vacuumPages = 256      // that one statement gives back: 4 MiB
+	cacheKiB    = 8 << 10 // of the writer: at 1,000 series it is full after a quarter of an hour
+	readerKiB   = 320     // of each reader: see OpenFile
+	vacuumPages = 256     // that one statement gives back: 4 MiB
 )
 
 func openSQLite(ctx context.Context, c Config) (*Database, error) {
