@@ -132,7 +132,10 @@ func (s *Store) currentPoints(ctx context.Context, tx *sql.Tx, ids []int64, from
 			}
 		}
 	}
-	return bySeries(mergePoints(append(chunked, all...), block.MergeWriters)), nil
+	if len(chunked) > 0 {
+		all = mergePoints(append(chunked, all...), block.MergeWriters)
+	}
+	return bySeries(all), nil
 }
 
 // blockMerge merges the points of blocks that are wanted. Blocks come by writer and
@@ -177,6 +180,9 @@ func (m *blockMerge) add(writer string, data []byte) (err error) {
 }
 
 func (m *blockMerge) merged() (all []block.Point) {
+	if len(m.writers) == 1 { // as mostly: no second copy of its points
+		return mergePoints(m.points[m.writers[0]], block.Merge)
+	}
 	for _, w := range m.writers {
 		all = append(all, mergePoints(m.points[w], block.Merge)...)
 	}
