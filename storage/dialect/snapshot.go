@@ -20,6 +20,11 @@ type Query struct {
 	SQL  string
 	Args []any
 	Take func(Row) error
+	// Columns is how many columns a row has. Rows may then come packed, all at once, in
+	// any order: ORDER BY means nothing. 0: row by row.
+	Columns int
+	// Room is where bytes that are scanned of packed rows are put; nil: memory of their own.
+	Room *Room
 }
 
 // Snapshot reads what the store held at one moment.
@@ -57,12 +62,49 @@ type transaction struct {
 }
 
 func (t transaction) Ask(ctx context.Context, _ bool, queries ...Query) error {
+	if t.d.Name == SQLite && packable(queries) {
+		if done, err := t.packed(ctx, queries); done {
+			return err
+		}
+	}
 	for _, q := range queries {
 		if err := t.one(ctx, q); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// packed asks for the rows of all queries at once, packed. Where they are too many, it
+// is not done, and none was taken.
+func (t transaction) packed(ctx context.Context, queries []Query) (done bool, err error) {
+	slot, ok := takeSlot()
+	if !ok {
+		t.d.unpacked.Add(1)
+		return false, nil
+	}
+	defer freeSlot(slot)
+	text, args := packSQLite(queries, slot)
+	switch err := t.drain(ctx, text, args); {
+	case t.d.Classify(err) == Refused: // nothing else of a read is: too many bytes
+		t.d.unpacked.Add(1)
+		return false, nil
+	case err != nil:
+		return true, err
+	}
+	rows := packedRows{rest: slotBytes(slot)}
+	return true, rows.each(queries)
+}
+
+// drain has a statement done whose rows say nothing.
+func (t transaction) drain(ctx context.Context, text string, args []any) error {
+	rows, err := t.tx.QueryContext(ctx, t.d.Bind(text), args...)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+	}
+	return errors.Join(rows.Err(), rows.Close())
 }
 
 func (t transaction) one(ctx context.Context, q Query) error {

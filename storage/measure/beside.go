@@ -207,6 +207,9 @@ func (r *run) points(ctx context.Context, req storage.ReadRequest) ([]block.Poin
 	if err != nil {
 		return nil, err
 	}
+	if len(req.Sketches) == 0 { // else points hold parts of blocks
+		defer sel.Release()
+	}
 	n := len(sel.Blocks) + len(sel.Rollups)
 	for _, c := range sel.Chunks {
 		n += block.ChunkPoints(c.Data)
