@@ -61,9 +61,13 @@ func (r *Reader) since(id int64, flushed uint64, reach *storage.Reach, m *moment
 		if blocks, ok = r.head.Since(writer, id/block.ShardSize, behind, upTo); !ok {
 			return nil
 		}
-		var list []block.Point
+		if len(blocks) == 0 {
+			return nil
+		}
+		list := make([]block.Point, 0, len(blocks))
+		finder := block.NewFinder(id)
 		for _, b := range blocks {
-			if list, err = block.FindSeries(b, id, list); err != nil {
+			if list, err = finder.Find(b, list); err != nil {
 				return fmt.Errorf("a block in memory, of shard %d: %w", id/block.ShardSize, err)
 			}
 		}
