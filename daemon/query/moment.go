@@ -64,12 +64,9 @@ func (r *Reader) since(id int64, flushed uint64, reach *storage.Reach, m *moment
 		if len(blocks) == 0 {
 			return nil
 		}
-		list := make([]block.Point, 0, len(blocks))
-		finder := block.NewFinder(id)
-		for _, b := range blocks {
-			if list, err = finder.Find(b, list); err != nil {
-				return fmt.Errorf("a block in memory, of shard %d: %w", id/block.ShardSize, err)
-			}
+		list, err := block.NewFinder(id).FindAll(blocks, make([]block.Point, 0, len(blocks)))
+		if err != nil {
+			return fmt.Errorf("a block in memory, of shard %d: %w", id/block.ShardSize, err)
 		}
 		if len(list) > 0 {
 			points[writer] = list

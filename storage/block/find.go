@@ -25,6 +25,8 @@ type Finder struct {
 	id   int64
 	s    section
 	last *[numSections]stood // by kind; nil: not remembered
+
+	fetched byte
 }
 
 // stood is where the series, so far behind the shard's first, stood among n points of a
@@ -43,6 +45,51 @@ func NewFinder(id int64) *Finder { return &Finder{id: id, last: new([numSections
 // holds on to the block up to the next one.
 func (f *Finder) Find(b []byte, dst []Point) ([]Point, error) {
 	return checkedSections(b, &f.s, dst, f.find)
+}
+
+// FindAll is Find for one block after the other. They lie in memory that nobody has read
+// for long, and where a column begins is only known once the one before it has come: so
+// the next block's are asked for all at once, at the places where this one's are.
+func (f *Finder) FindAll(blocks [][]byte, dst []Point) (_ []Point, err error) {
+	var at [2]heads
+	for i, b := range blocks {
+		if i+1 < len(blocks) {
+			f.fetched += at[1-i%2].fetch(blocks[i+1])
+		}
+		f.s.heads = &at[i%2]
+		f.s.heads.n = 0
+		if dst, err = f.Find(b, dst); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
+// heads are where a block's columns begin, as far as there is room.
+type heads struct {
+	at [24]int
+	n  int
+}
+
+func (h *heads) note(at int) {
+	if h.n < len(h.at) {
+		h.at[h.n] = at
+		h.n++
+	}
+}
+
+// fetch reads a byte at each place, and returns their sum: it would not be done if nobody
+// wanted it.
+func (h *heads) fetch(b []byte) (sum byte) {
+	for _, at := range h.at[:h.n] {
+		if at < len(b) {
+			sum += b[at]
+		}
+	}
+	if len(b) > 0 {
+		sum += b[0]
+	}
+	return sum
 }
 
 // find appends the points of the series, of n.

@@ -168,7 +168,8 @@ func checkedSections(b []byte, s *section, dst []Point, take func(s *section, n 
 		if c.bad || kind == 0 || int(kind) >= numSections {
 			return dst, fmt.Errorf("%w: section", ErrMalformed)
 		}
-		*s = section{kind: kind, first: info.Shard * ShardSize, base: info.Base, c: cursor{b: c.take(uint64(binary.LittleEndian.Uint32(size)))}}
+		body := c.take(uint64(binary.LittleEndian.Uint32(size)))
+		*s = section{kind: kind, first: info.Shard * ShardSize, base: info.Base, c: cursor{b: body}, end: len(b) - crcSize - len(c.b), heads: s.heads}
 		n := int(s.c.uvarint())
 		if n < 0 || n > left {
 			return dst, fmt.Errorf("%w: section of %d points", ErrMalformed, n)
