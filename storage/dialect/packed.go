@@ -13,7 +13,7 @@ import (
 // each, after which the reader may have lost its processor to somebody who computes. The
 // form is row after row: the number of its query, its number of columns, and of each
 // column its type, its length, and that many bytes. All of these numbers have 32 bits,
-// the high byte first, and so have values, of 64; a length of -1 is NULL.
+// the high byte first; so do values that are numbers, with 64. A length of -1 is NULL.
 
 // maxPacked bounds the rows that are packed at once, bytes. What is more comes row by
 // row.

@@ -23,7 +23,7 @@ type Query struct {
 	// Columns is how many columns a row has. Rows may then come packed, all at once, in
 	// any order: ORDER BY means nothing. 0: row by row.
 	Columns int
-	// Room is where bytes that are scanned of packed rows are put; nil: memory of their own.
+	// Room is where bytes that are scanned are put; nil: memory of their own.
 	Room *Room
 }
 
@@ -221,11 +221,37 @@ func takeRows(answers pgx.BatchResults, q Query) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := q.Take(rows); err != nil {
+		if err := q.Take(roomRow{rows, q.Room}); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
+}
+
+// roomRow scans bytes into a Room.
+type roomRow struct {
+	rows pgx.Rows
+	room *Room
+}
+
+func (r roomRow) Scan(dest ...any) error {
+	for i, d := range dest {
+		if b, ok := d.(*[]byte); ok {
+			dest[i] = &roomBytes{b, r.room}
+		}
+	}
+	return r.rows.Scan(dest...)
+}
+
+type roomBytes struct {
+	to   *[]byte
+	room *Room
+}
+
+// ScanBytes implements pgtype.BytesScanner.
+func (b *roomBytes) ScanBytes(v []byte) error {
+	*b.to = b.room.copy(v)
+	return nil
 }
 
 func (p *pipeline) end(ctx context.Context) error {
