@@ -122,7 +122,7 @@ func (s *Store) selectPoints(ctx context.Context, at dialect.Snapshot, r ReadReq
 		}
 		queries = append(queries, more...)
 	}
-	missing := s.blockQueries(sel.Blocks)
+	missing := k.blockQueries(sel.Blocks)
 	if r.Held != nil {
 		s.unheld.Store(len(missing) > 0)
 	}
@@ -376,7 +376,7 @@ func (k *reading) blocksQuery(bytes bool) dialect.Query {
 const few = 64
 
 // blockQueries fetch the bytes of the blocks that have none yet.
-func (s *Store) blockQueries(list []StoredBlock) (queries []dialect.Query) {
+func (k *reading) blockQueries(list []StoredBlock) (queries []dialect.Query) {
 	missing, shards := map[BlockKey]*StoredBlock{}, map[int64]struct{}{}
 	for i := range list {
 		if b := &list[i]; b.Data == nil {
@@ -385,9 +385,10 @@ func (s *Store) blockQueries(list []StoredBlock) (queries []dialect.Query) {
 	}
 	if len(missing) > few {
 		return []dialect.Query{{
-			SQL:     "SELECT arrival_hour, shard, writer, seq, data FROM flush_block WHERE shard " + s.db.InInts(1),
-			Args:    []any{s.db.IntsArg(slices.Sorted(maps.Keys(shards)))},
+			SQL:     "SELECT arrival_hour, shard, writer, seq, data FROM flush_block WHERE shard " + k.db.InInts(1),
+			Args:    []any{k.db.IntsArg(slices.Sorted(maps.Keys(shards)))},
 			Columns: 5,
+			Room:    &k.sel.room,
 			Take: func(row dialect.Row) error {
 				var b StoredBlock
 				err := row.Scan(&b.Hour, &b.Shard, &b.Writer, &b.Seq, &b.Data)
@@ -403,6 +404,7 @@ func (s *Store) blockQueries(list []StoredBlock) (queries []dialect.Query) {
 			SQL:  "SELECT data FROM flush_block WHERE arrival_hour = $1 AND shard = $2 AND writer = $3 AND seq = $4",
 			Args: []any{b.Hour, b.Shard, b.Writer, int64(b.Seq)},
 			Take: func(row dialect.Row) error { return row.Scan(&b.Data) },
+			Room: &k.sel.room,
 		})
 	}
 	return queries
