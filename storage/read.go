@@ -349,20 +349,18 @@ func (k *reading) blocksQuery(bytes bool) dialect.Query {
 	if bytes {
 		columns, n = columns+", data", 5
 	}
+	var scanned StoredBlock // one for all rows: it escapes
+	to := []any{&scanned.Hour, &scanned.Shard, &scanned.Writer, &scanned.Seq, &scanned.Data}[:n]
 	return dialect.Query{
 		SQL:     "SELECT " + columns + " FROM flush_block WHERE shard " + k.db.InInts(1),
 		Args:    []any{k.db.IntsArg(shardsOf(all))},
 		Columns: n,
 		Room:    &k.sel.room,
 		Take: func(row dialect.Row) error {
-			var b StoredBlock
-			to := []any{&b.Hour, &b.Shard, &b.Writer, &b.Seq}
-			if bytes {
-				to = append(to, &b.Data)
-			}
 			if err := row.Scan(to...); err != nil {
 				return err
 			}
+			b := scanned
 			if k.request.Held != nil {
 				b.Data = k.request.Held(b.BlockKey)
 			}

@@ -10,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Row is a row of an answer.
+// Row is a row of an answer. Scan may wrap what it is given in its place, so a list of
+// destinations serves all rows of one query, and no other query's.
 type Row interface {
 	Scan(dest ...any) error
 }
