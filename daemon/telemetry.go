@@ -101,6 +101,7 @@ func (d *Daemon) measures() []telemetry.Measure {
 		telemetry.Counter("nexus_tail_hits_total", "Reads of a series that needed no store.", func() float64 { return float64(d.reader.Tails().Hits) }),
 		telemetry.Counter("nexus_tail_misses_total", "Reads of a series' recent points that went to the store.", func() float64 { return float64(d.reader.Tails().Misses) }),
 		telemetry.Counter("nexus_tail_evicted_total", "Series whose recent points were given up for those of others.", func() float64 { return float64(d.reader.Tails().Evicted) }),
+		telemetry.Counter("nexus_store_unpacked_total", "Answers of SQLite that came row by row, for they were too long to come packed or too many at once.", func() float64 { return float64(d.store.Unpacked()) }),
 		telemetry.Gauge("nexus_series_indexed", "Series in the index over the store's series; 0 while there is none.", func() float64 { n, _ := d.store.IndexSize(); return float64(n) }),
 		telemetry.Gauge("nexus_series_index_bytes", "Memory of that index, reckoned from above.", func() float64 { _, n := d.store.IndexSize(); return float64(n) }),
 		telemetry.Counter("nexus_series_index_builds_total", "How often that index was made.", func() float64 { return float64(d.store.IndexStats().Builds.Load()) }),

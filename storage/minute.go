@@ -206,6 +206,7 @@ func (s *Store) minuteDaysQuery(shards []int64, span Span, want generations) dia
 			want[shardStart{shard, day * dayMillis}] = genRange{gens - 1, gens}
 			return err
 		},
+		Columns: 3,
 	}
 }
 

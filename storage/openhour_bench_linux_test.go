@@ -37,6 +37,7 @@ func BenchmarkReadOpenHour(b *testing.B) {
 		if err != nil || len(sel.Blocks) != flushes || bytes.Equal(sel.Blocks[0].Data, sel.Blocks[1].Data) {
 			b.Fatal(len(sel.Blocks), err)
 		}
+		sel.Release()
 	}
 	var spent int64
 	b.ReportAllocs()

@@ -74,7 +74,13 @@ type Selection struct {
 	Spans, SketchSpans []Span
 	// Reach says up to which generation the points of each other writer are in it.
 	Reach *Reach
+
+	room dialect.Room
 }
+
+// Release gives the memory of the blocks to other reads: neither they nor sketches of
+// their points may be used any more. Without it the garbage collector does that.
+func (s *Selection) Release() { s.room.Release() }
 
 // Read returns the chunks, the hourly rows, the blocks not compacted yet, and
 // the counters' bases from before BaseBefore, which hold only what is
@@ -116,7 +122,7 @@ func (s *Store) selectPoints(ctx context.Context, at dialect.Snapshot, r ReadReq
 		}
 		queries = append(queries, more...)
 	}
-	missing := s.blockQueries(sel.Blocks)
+	missing := k.blockQueries(sel.Blocks)
 	if r.Held != nil {
 		s.unheld.Store(len(missing) > 0)
 	}
@@ -330,6 +336,7 @@ func (s *Store) generationsQuery(shards []int64, span Span, held string, want ge
 			want[shardStart{shard, hour * hourMillis}] = r
 			return err
 		},
+		Columns: 4,
 	}
 }
 
@@ -338,22 +345,22 @@ func (s *Store) generationsQuery(shards []int64, span Span, held string, want ge
 func (k *reading) blocksQuery(bytes bool) dialect.Query {
 	all := slices.Concat(k.request.IDs, k.request.Sketches)
 	slices.Sort(all)
-	columns := "arrival_hour, shard, writer, seq"
+	columns, n := "arrival_hour, shard, writer, seq", 4
 	if bytes {
-		columns += ", data"
+		columns, n = columns+", data", 5
 	}
+	var scanned StoredBlock // one for all rows: it escapes
+	to := []any{&scanned.Hour, &scanned.Shard, &scanned.Writer, &scanned.Seq, &scanned.Data}[:n]
 	return dialect.Query{
-		SQL:  "SELECT " + columns + " FROM flush_block WHERE shard " + k.db.InInts(1),
-		Args: []any{k.db.IntsArg(shardsOf(all))},
+		SQL:     "SELECT " + columns + " FROM flush_block WHERE shard " + k.db.InInts(1),
+		Args:    []any{k.db.IntsArg(shardsOf(all))},
+		Columns: n,
+		Room:    &k.sel.room,
 		Take: func(row dialect.Row) error {
-			var b StoredBlock
-			to := []any{&b.Hour, &b.Shard, &b.Writer, &b.Seq}
-			if bytes {
-				to = append(to, &b.Data)
-			}
 			if err := row.Scan(to...); err != nil {
 				return err
 			}
+			b := scanned
 			if k.request.Held != nil {
 				b.Data = k.request.Held(b.BlockKey)
 			}
@@ -367,7 +374,7 @@ func (k *reading) blocksQuery(bytes bool) dialect.Query {
 const few = 64
 
 // blockQueries fetch the bytes of the blocks that have none yet.
-func (s *Store) blockQueries(list []StoredBlock) (queries []dialect.Query) {
+func (k *reading) blockQueries(list []StoredBlock) (queries []dialect.Query) {
 	missing, shards := map[BlockKey]*StoredBlock{}, map[int64]struct{}{}
 	for i := range list {
 		if b := &list[i]; b.Data == nil {
@@ -376,8 +383,10 @@ func (s *Store) blockQueries(list []StoredBlock) (queries []dialect.Query) {
 	}
 	if len(missing) > few {
 		return []dialect.Query{{
-			SQL:  "SELECT arrival_hour, shard, writer, seq, data FROM flush_block WHERE shard " + s.db.InInts(1),
-			Args: []any{s.db.IntsArg(slices.Sorted(maps.Keys(shards)))},
+			SQL:     "SELECT arrival_hour, shard, writer, seq, data FROM flush_block WHERE shard " + k.db.InInts(1),
+			Args:    []any{k.db.IntsArg(slices.Sorted(maps.Keys(shards)))},
+			Columns: 5,
+			Room:    &k.sel.room,
 			Take: func(row dialect.Row) error {
 				var b StoredBlock
 				err := row.Scan(&b.Hour, &b.Shard, &b.Writer, &b.Seq, &b.Data)
@@ -393,6 +402,7 @@ func (s *Store) blockQueries(list []StoredBlock) (queries []dialect.Query) {
 			SQL:  "SELECT data FROM flush_block WHERE arrival_hour = $1 AND shard = $2 AND writer = $3 AND seq = $4",
 			Args: []any{b.Hour, b.Shard, b.Writer, int64(b.Seq)},
 			Take: func(row dialect.Row) error { return row.Scan(&b.Data) },
+			Room: &k.sel.room,
 		})
 	}
 	return queries
@@ -480,6 +490,7 @@ func (k *reading) reachQuery() []dialect.Query {
 			seqs[writer] = uint64(seq)
 			return err
 		},
+		Columns: 2,
 	}}
 }
 
@@ -494,5 +505,6 @@ func (k *reading) basesQuery() dialect.Query {
 			k.sel.Bases[id] = b
 			return err
 		},
+		Columns: 3,
 	}
 }

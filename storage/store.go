@@ -74,6 +74,10 @@ type Store struct {
 	index *seriesIndex
 }
 
+// Unpacked counts the answers of SQLite that came row by row because they were too long
+// to be packed, or too many were at once.
+func (s *Store) Unpacked() uint64 { return s.db.Unpacked() }
+
 const defaultTimeout = 30 * time.Second
 
 // Open connects to a store whose schema is this binary's. It does not migrate.

@@ -70,7 +70,7 @@ func (s *Store) floors(ctx context.Context, tx *sql.Tx, lock string) (floors, er
 }
 
 func floorsQuery(f floors, lock string) dialect.Query {
-	return dialect.Query{SQL: "SELECT name, floor FROM tier" + lock, Take: func(row dialect.Row) error {
+	return dialect.Query{SQL: "SELECT name, floor FROM tier" + lock, Columns: 2, Take: func(row dialect.Row) error {
 		var name string
 		var floor int64
 		err := row.Scan(&name, &floor)

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/lane"
@@ -109,6 +110,7 @@ func (r *Reader) fromStore(ctx context.Context, list []*Series, win lane.Window,
 	if err != nil {
 		return err
 	}
+	release(&sel, list)
 	work := pace.Of(ctx)
 	for _, s := range list {
 		s.Base, s.Spans = sel.Bases[s.ID], s.spansOf(sel)
@@ -135,6 +137,14 @@ func (r *Reader) read(ctx context.Context, list []*Series, x extent, except stri
 		return sel, fmt.Errorf("read store: %w", err)
 	}
 	return sel, nil
+}
+
+// release gives the memory of what was read to other reads, where all of it that is
+// wanted is in piles: a point of a counter or gauge holds no part of a block.
+func release(sel *storage.Selection, list []*Series) {
+	if !slices.ContainsFunc(list, (*Series).sketched) {
+		sel.Release()
+	}
 }
 
 func (s *Series) spansOf(sel storage.Selection) []storage.Span {
@@ -248,6 +258,7 @@ func (r *Reader) makeTails(ctx context.Context, list []*Series, m *moment, x ext
 	if err != nil {
 		return err
 	}
+	release(&sel, list)
 	for _, s := range list {
 		p := piles[s.ID]
 		s.Base, s.Spans = sel.Bases[s.ID], nil

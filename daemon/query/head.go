@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/block"
 )
 
 // Head keeps recent flush blocks in memory, as they were stored, under a byte
@@ -119,6 +120,10 @@ func (h *Head) Follow(writer string, blocks []storage.StoredBlock) {
 		if b.Seq > t.last() {
 			t.flushes = append(t.flushes, seqHour{b.Seq, b.Hour})
 		}
+		if block.Check(b.Data) != nil {
+			t.lack(b.Seq) // who reads it from the store says what is wrong
+			continue
+		}
 		h.put(b.BlockKey, b.Data)
 	}
 }
@@ -151,7 +156,7 @@ func (h *Head) Again() uint64 {
 }
 
 // Since returns a shard's blocks of a writer's flushes behind one and up to another,
-// oldest first. ok is false where the head has not all of them. The writer is this
+// oldest first, whose checksums were compared when they came. ok is false where the head has not all of them. The writer is this
 // daemon, or one that the head has been told of.
 func (h *Head) Since(writer string, shard int64, behind, upTo uint64) (blocks [][]byte, ok bool) {
 	h.mu.RLock()
@@ -163,7 +168,9 @@ func (h *Head) Since(writer string, shard int64, behind, upTo uint64) (blocks []
 	if behind < t.whole {
 		return nil, false
 	}
-	for _, f := range t.behind(behind) {
+	flushes := t.behind(behind)
+	blocks = make([][]byte, 0, len(flushes))
+	for _, f := range flushes {
 		if f.seq > upTo {
 			break
 		}
@@ -186,6 +193,9 @@ func (h *Head) Load(blocks []storage.StoredBlock) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, b := range blocks {
+		if block.Check(b.Data) != nil {
+			continue // who reads it from the store says what is wrong
+		}
 		h.put(storage.BlockKey{Hour: b.Hour, Writer: b.Writer, Seq: b.Seq, Shard: b.Shard}, b.Data)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"example.com/nexusctl/storage"
+	"example.com/nexusctl/storage/block"
 )
 
 func flushed(hour int64, seq uint64, shards ...string) storage.Flush {
@@ -44,7 +45,7 @@ func TestHead(t *testing.T) {
 	}
 	h.Add(flushed(1, 1, "aaaa", "bb"))
 	expect("the same again", 6, keyOf(1, 1, 0), keyOf(1, 1, 1))
-	h.Load([]storage.StoredBlock{{BlockKey: keyOf(2, 2, 0), Data: []byte("cccc")}})
+	h.Add(flushed(2, 2, "cccc"))
 	expect("just full", 10, keyOf(1, 1, 0), keyOf(1, 1, 1), keyOf(2, 2, 0))
 	h.Add(flushed(2, 3, "d"))
 	expect("the oldest goes", 7, keyOf(1, 1, 1), keyOf(2, 2, 0), keyOf(2, 3, 0))
@@ -91,11 +92,15 @@ func TestHeadSideBySide(t *testing.T) {
 // TestHeadFollows: what another daemon stored is told behind what the head lacks of it,
 // and once the store went back nothing is.
 func TestHeadFollows(t *testing.T) {
-	h := NewHead(1000)
+	h := NewHead(10_000)
 	expect := func(what string, behind, upTo uint64, want string) {
 		t.Helper()
 		blocks, ok := h.Since("b", 0, behind, upTo)
-		if got := fmt.Sprintf("%s %v", blocks, ok); got != want {
+		names := []string{}
+		for _, b := range blocks {
+			names = append(names, nameOf(t, b))
+		}
+		if got := fmt.Sprintf("%s %v", names, ok); got != want {
 			t.Errorf("%s: behind %d up to %d: %s, want %s", what, behind, upTo, got, want)
 		}
 	}
@@ -103,7 +108,7 @@ func TestHeadFollows(t *testing.T) {
 		for _, seq := range seqs {
 			for shard := range int64(2) {
 				k := storage.BlockKey{Hour: hour, Writer: "b", Seq: seq, Shard: shard}
-				list = append(list, storage.StoredBlock{BlockKey: k, Data: []byte(fmt.Sprint("f", seq))})
+				list = append(list, storage.StoredBlock{BlockKey: k, Data: named(seq)})
 			}
 		}
 		return list
@@ -132,4 +137,29 @@ func TestHeadFollows(t *testing.T) {
 		t.Errorf("void it holds %d bytes, and what was learnt is void %d times", h.Bytes(), h.Again()-again)
 	}
 	expect("void", 14, 15, "[] false")
+	h.Follow("b", stored(3, 16))
+	damaged := stored(3, 17)
+	damaged[0].Data[9] ^= 1
+	h.Follow("b", damaged)
+	expect("a block is damaged", 16, 17, "[] false")
+	h.Follow("b", stored(3, 18))
+	expect("behind the damage", 17, 18, "[f18] true")
+	h.Load(damaged[:1])
+	if h.Get(damaged[0].BlockKey) != nil || h.Get(damaged[1].BlockKey) == nil {
+		t.Error("a damaged block is held, or a whole one is not")
+	}
+}
+
+// named returns a block that nameOf knows by its number.
+func named(seq uint64) []byte {
+	return block.AppendBlock(nil, 0, 0, []block.Point{{Kind: block.Counter, N: seq, Sum: 1}})
+}
+
+func nameOf(t *testing.T, b []byte) string {
+	t.Helper()
+	info, err := block.Header(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint("f", info.TotalN)
 }

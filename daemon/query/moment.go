@@ -61,11 +61,12 @@ func (r *Reader) since(id int64, flushed uint64, reach *storage.Reach, m *moment
 		if blocks, ok = r.head.Since(writer, id/block.ShardSize, behind, upTo); !ok {
 			return nil
 		}
-		var list []block.Point
-		for _, b := range blocks {
-			if list, err = block.FindSeries(b, id, list); err != nil {
-				return fmt.Errorf("a block in memory, of shard %d: %w", id/block.ShardSize, err)
-			}
+		if len(blocks) == 0 {
+			return nil
+		}
+		list, err := block.NewFinder(id).FindAll(blocks, make([]block.Point, 0, len(blocks)))
+		if err != nil {
+			return fmt.Errorf("a block in memory, of shard %d: %w", id/block.ShardSize, err)
 		}
 		if len(list) > 0 {
 			points[writer] = list

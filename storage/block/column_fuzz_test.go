@@ -2,6 +2,7 @@ package block
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -80,5 +81,9 @@ func seriesAgree(t *testing.T, b []byte, id int64) {
 	}
 	if i != len(found) {
 		t.Fatalf("series %d has %d points, %d are found", id, i, len(found))
+	}
+	again, err := NewFinder(id).FindAll([][]byte{b, b}, nil)
+	if err != nil || !slices.EqualFunc(again, slices.Concat(found, found), equalPoint) {
+		t.Fatalf("series %d in one block twice: %d points of twice %d, %v", id, len(again), len(found), err)
 	}
 }

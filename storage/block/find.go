@@ -1,6 +1,7 @@
 package block
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -9,15 +10,92 @@ import (
 // FindSeries appends the points of one series. Everything else of the block is
 // stepped over, eight bytes at a time where they allow it: an open hour is 360
 // blocks of a thousand series, of which a reader wants one. What is stepped over
-// is vouched for by the checksum alone.
+// is vouched for by the block's checksum alone.
 func FindSeries(b []byte, id int64, dst []Point) ([]Point, error) {
-	return sections(b, dst, func(s *section, n int, dst []Point) ([]Point, error) { return s.find(n, id, dst) })
+	if err := Check(b); err != nil {
+		return dst, err
+	}
+	f := Finder{id: id}
+	return f.Find(b, dst)
 }
 
-// find appends the points of one series, of n.
-func (s *section) find(n int, id int64, dst []Point) ([]Point, error) {
+// Finder finds one series in one block after the other. The blocks of a shard mostly hold
+// the same series: where they do, it stands where it stood.
+type Finder struct {
+	id   int64
+	s    section
+	last *[numSections]stood // by kind; nil: not remembered
+
+	fetched byte
+}
+
+// stood is where the series, so far behind the shard's first, stood among n points of a
+// section, whose column of series was ids.
+type stood struct {
+	ids    []byte
+	series int64
+	n      int
+	places []int
+}
+
+// NewFinder returns a Finder of a series.
+func NewFinder(id int64) *Finder { return &Finder{id: id, last: new([numSections]stood)} }
+
+// Find appends the series' points of a block whose checksum was compared (Check). It
+// holds on to the block up to the next one.
+func (f *Finder) Find(b []byte, dst []Point) ([]Point, error) {
+	return checkedSections(b, &f.s, dst, f.find)
+}
+
+// FindAll is Find for one block after the other. They lie in memory that nobody has read
+// for long, and where a column begins is only known once the one before it has come: so
+// the next block's are asked for all at once, at the places where this one's are.
+func (f *Finder) FindAll(blocks [][]byte, dst []Point) (_ []Point, err error) {
+	var at [2]heads
+	for i, b := range blocks {
+		if i+1 < len(blocks) {
+			f.fetched += at[1-i%2].fetch(blocks[i+1])
+		}
+		f.s.heads = &at[i%2]
+		f.s.heads.n = 0
+		if dst, err = f.Find(b, dst); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
+// heads are where a block's columns begin, as far as there is room.
+type heads struct {
+	at [24]int
+	n  int
+}
+
+func (h *heads) note(at int) {
+	if h.n < len(h.at) {
+		h.at[h.n] = at
+		h.n++
+	}
+}
+
+// fetch reads a byte at each place, and returns their sum: it would not be done if nobody
+// wanted it.
+func (h *heads) fetch(b []byte) (sum byte) {
+	for _, at := range h.at[:h.n] {
+		if at < len(b) {
+			sum += b[at]
+		}
+	}
+	if len(b) > 0 {
+		sum += b[0]
+	}
+	return sum
+}
+
+// find appends the points of the series, of n.
+func (f *Finder) find(s *section, n int, dst []Point) ([]Point, error) {
 	ids, times, ns := s.open()
-	places, ok := placesOf(&ids, n, id-s.first, s.places[:0])
+	places, ok := f.places(s, &ids, n)
 	if !ok {
 		return dst, s.malformed()
 	}
@@ -27,7 +105,7 @@ func (s *section) find(n int, id int64, dst []Point) ([]Point, error) {
 		times.skipInts(skip)
 		ns.skipInts(skip)
 		s.skip(skip)
-		p := Point{Series: id, Time: s.base + times.int(), Kind: s.kind, N: uint64(ns.int())}
+		p := Point{Series: f.id, Time: s.base + times.int(), Kind: s.kind, N: uint64(ns.int())}
 		s.fields(&p)
 		if s.c.bad || times.c.bad || ns.c.bad || s.bad() {
 			return dst, s.malformed()
@@ -37,12 +115,35 @@ func (s *section) find(n int, id int64, dst []Point) ([]Point, error) {
 	return dst, nil
 }
 
+// places returns which of a section's n points are of the series.
+func (f *Finder) places(s *section, ids *column, n int) (places []int, ok bool) {
+	series := f.id - s.first
+	if ids.constant || f.last == nil {
+		return placesOf(ids, n, series, s.places[:0])
+	}
+	last := &f.last[s.kind]
+	if last.ids != nil && last.n == n && last.series == series && bytes.Equal(last.ids, ids.c.b) {
+		return last.places, true
+	}
+	all := ids.c.b
+	if places, ok = placesOf(ids, n, series, last.places[:0]); ok {
+		*last = stood{all, series, n, places}
+	}
+	return places, ok
+}
+
 // placesOf appends which of n points are of the series, given as its distance from
 // the shard's first.
 func placesOf(ids *column, n int, series int64, places []int) (_ []int, ok bool) {
 	at, b := int64(0), ids.c.b
 	if ids.constant {
 		step := ids.int()
+		if step > 0 && step <= ShardSize { // n times that is no overflow
+			if i := series/step - 1; series%step == 0 && i >= 0 && i < int64(n) {
+				places = append(places, int(i))
+			}
+			return places, !ids.c.bad
+		}
 		for i := range n {
 			if at += step; at == series {
 				places = append(places, i)

@@ -150,28 +150,45 @@ func DecodeSince(b []byte, from int64, dst []Point) ([]Point, error) {
 
 // sections has each section of n points taken.
 func sections(b []byte, dst []Point, take func(s *section, n int, dst []Point) ([]Point, error)) ([]Point, error) {
+	if err := Check(b); err != nil {
+		return dst, err
+	}
+	return checkedSections(b, new(section), dst, take)
+}
+
+// Check compares a block's checksum.
+func Check(b []byte) error {
+	if _, _, err := header(b); err != nil {
+		return err
+	}
+	if crc32.Checksum(b[:len(b)-crcSize], castagnoli) != binary.LittleEndian.Uint32(b[len(b)-crcSize:]) {
+		return fmt.Errorf("%w: checksum", ErrMalformed)
+	}
+	return nil
+}
+
+// checkedSections is sections of a block whose checksum was compared. s serves one
+// section after the other.
+func checkedSections(b []byte, s *section, dst []Point, take func(s *section, n int, dst []Point) ([]Point, error)) ([]Point, error) {
 	info, c, err := header(b)
 	if err != nil {
 		return dst, err
 	}
-	if crc32.Checksum(b[:len(b)-crcSize], castagnoli) != binary.LittleEndian.Uint32(b[len(b)-crcSize:]) {
-		return dst, fmt.Errorf("%w: checksum", ErrMalformed)
-	}
 	left := info.Points
-	var s section // escapes: one for all
 	for len(c.b) > 0 && !c.bad {
 		kind := Kind(c.byte())
 		size := c.take(4)
 		if c.bad || kind == 0 || int(kind) >= numSections {
 			return dst, fmt.Errorf("%w: section", ErrMalformed)
 		}
-		s = section{kind: kind, first: info.Shard * ShardSize, base: info.Base, c: cursor{b: c.take(uint64(binary.LittleEndian.Uint32(size)))}}
+		body := c.take(uint64(binary.LittleEndian.Uint32(size)))
+		*s = section{kind: kind, first: info.Shard * ShardSize, base: info.Base, c: cursor{b: body}, end: len(b) - crcSize - len(c.b), heads: s.heads}
 		n := int(s.c.uvarint())
 		if n < 0 || n > left {
 			return dst, fmt.Errorf("%w: section of %d points", ErrMalformed, n)
 		}
 		left -= n
-		if dst, err = take(&s, n, dst); err != nil {
+		if dst, err = take(s, n, dst); err != nil {
 			return dst, err
 		}
 	}

@@ -11,6 +11,8 @@ type section struct {
 	room        [maxColumns]column
 	blobs       []byte // of the sketches, in order
 	places      [4]int // room for where a series stands: once, but for raw samples
+	end         int    // where the section ends in the block
+	heads       *heads // nil: not noted
 }
 
 // maxColumns is as many as a gauge has behind series, time and N.
@@ -21,18 +23,25 @@ var columnsOf = [numSections]int{Counter: 2, Gauge: 3, Histogram: 5, Set: 1, Raw
 
 // open takes the section's columns: series, time and N, and what the kind has more.
 func (s *section) open() (ids, times, ns column) {
-	ids, times, ns = s.c.column(), s.c.column(), s.c.column()
+	ids, times, ns = s.column(), s.column(), s.column()
 	s.cols = s.room[:0]
 	for range columnsOf[s.kind] {
-		s.cols = append(s.cols, s.c.column())
+		s.cols = append(s.cols, s.column())
 	}
 	if s.kind == Gauge && len(s.c.b) > 0 {
-		s.cols = append(s.cols, s.c.column(), s.c.column(), s.c.column())
+		s.cols = append(s.cols, s.column(), s.column(), s.column())
 	}
 	if s.kind == Histogram || s.kind == Set || s.kind == rawExtended {
 		s.blobs, s.c.b = s.c.b, nil
 	}
 	return ids, times, ns
+}
+
+func (s *section) column() column {
+	if s.heads != nil {
+		s.heads.note(s.end - len(s.c.b))
+	}
+	return s.c.column()
 }
 
 // decode appends the section's n points.

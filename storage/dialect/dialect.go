@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -45,7 +46,13 @@ type Dialect struct {
 	rows         func(cols []Column) (source string, args []any)
 	classify     func(error) Class
 	secret       string // never to appear in an error
+
+	unpacked atomic.Uint64
 }
+
+// Unpacked counts the answers whose rows were too many bytes to be packed, and so came
+// row by row.
+func (d *Dialect) Unpacked() uint64 { return d.unpacked.Load() }
 
 // Bind writes a statement's parameters as the database wants them.
 func (d *Dialect) Bind(query string) string { return d.placeholders(query) }

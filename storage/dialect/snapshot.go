@@ -10,7 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Row is a row of an answer.
+// Row is a row of an answer. Scan may wrap what it is given in its place, so a list of
+// destinations serves all rows of one query, and no other query's.
 type Row interface {
 	Scan(dest ...any) error
 }
@@ -20,6 +21,11 @@ type Query struct {
 	SQL  string
 	Args []any
 	Take func(Row) error
+	// Columns is how many columns a row has. Rows may then come packed, all at once, in
+	// any order: ORDER BY means nothing. 0: row by row.
+	Columns int
+	// Room is where bytes that are scanned are put; nil: memory of their own.
+	Room *Room
 }
 
 // Snapshot reads what the store held at one moment.
@@ -57,12 +63,49 @@ type transaction struct {
 }
 
 func (t transaction) Ask(ctx context.Context, _ bool, queries ...Query) error {
+	if t.d.Name == SQLite && packable(queries) {
+		if done, err := t.packed(ctx, queries); done {
+			return err
+		}
+	}
 	for _, q := range queries {
 		if err := t.one(ctx, q); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// packed asks for the rows of all queries at once, packed. Where they are too many, it
+// is not done, and none was taken.
+func (t transaction) packed(ctx context.Context, queries []Query) (done bool, err error) {
+	slot, ok := takeSlot()
+	if !ok {
+		t.d.unpacked.Add(1)
+		return false, nil
+	}
+	defer freeSlot(slot)
+	text, args := packSQLite(queries, slot)
+	switch err := t.drain(ctx, text, args); {
+	case t.d.Classify(err) == Refused: // nothing else of a read is: too many bytes
+		t.d.unpacked.Add(1)
+		return false, nil
+	case err != nil:
+		return true, err
+	}
+	rows := packedRows{rest: slotBytes(slot)}
+	return true, rows.each(queries)
+}
+
+// drain has a statement done whose rows say nothing.
+func (t transaction) drain(ctx context.Context, text string, args []any) error {
+	rows, err := t.tx.QueryContext(ctx, t.d.Bind(text), args...)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+	}
+	return errors.Join(rows.Err(), rows.Close())
 }
 
 func (t transaction) one(ctx context.Context, q Query) error {
@@ -179,11 +222,37 @@ func takeRows(answers pgx.BatchResults, q Query) error {
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := q.Take(rows); err != nil {
+		if err := q.Take(roomRow{rows, q.Room}); err != nil {
 			return err
 		}
 	}
 	return rows.Err()
+}
+
+// roomRow scans bytes into a Room.
+type roomRow struct {
+	rows pgx.Rows
+	room *Room
+}
+
+func (r roomRow) Scan(dest ...any) error {
+	for i, d := range dest {
+		if b, ok := d.(*[]byte); ok {
+			dest[i] = &roomBytes{b, r.room}
+		}
+	}
+	return r.rows.Scan(dest...)
+}
+
+type roomBytes struct {
+	to   *[]byte
+	room *Room
+}
+
+// ScanBytes implements pgtype.BytesScanner.
+func (b *roomBytes) ScanBytes(v []byte) error {
+	*b.to = b.room.copy(v)
+	return nil
 }
 
 func (p *pipeline) end(ctx context.Context) error {

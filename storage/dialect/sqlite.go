@@ -98,6 +98,9 @@ func OpenFile(path string, write bool, conns int) (*sql.DB, error) {
 		}
 		return nil, fmt.Errorf("open database file: %w", err)
 	}
+	if err := registerPack(); err != nil {
+		return nil, err
+	}
 	v := url.Values{
 		"mode":             {"rw"},
 		"_journal_mode":    {"WAL"},

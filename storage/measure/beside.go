@@ -207,6 +207,9 @@ func (r *run) points(ctx context.Context, req storage.ReadRequest) ([]block.Poin
 	if err != nil {
 		return nil, err
 	}
+	if len(req.Sketches) == 0 { // else points hold parts of blocks
+		defer sel.Release()
+	}
 	n := len(sel.Blocks) + len(sel.Rollups)
 	for _, c := range sel.Chunks {
 		n += block.ChunkPoints(c.Data)
@@ -217,9 +220,13 @@ func (r *run) points(ctx context.Context, req storage.ReadRequest) ([]block.Poin
 			return nil, err
 		}
 	}
-	for _, b := range sel.Blocks {
-		for _, id := range append(req.IDs, req.Sketches...) {
-			if points, err = block.FindSeries(b.Data, id, points); err != nil {
+	for _, id := range append(req.IDs, req.Sketches...) {
+		finder := block.NewFinder(id)
+		for _, b := range sel.Blocks {
+			if err := block.Check(b.Data); err != nil {
+				return nil, err
+			}
+			if points, err = finder.Find(b.Data, points); err != nil {
 				return nil, err
 			}
 		}
