@@ -106,7 +106,7 @@ func (a *session) lines() int64 {
 	return a.acked
 }
 
-func (a *session) stop() { time.AfterFunc(stopWait, a.cancel) }
+func (a *session) stop() { time.AfterFunc(closeWait, a.cancel) }
 
 func (a *session) abort() error {
 	a.cancel()

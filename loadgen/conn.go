@@ -21,10 +21,10 @@ const (
 	dialers = 64
 	// spareFiles is what the process opens besides connections.
 	spareFiles = 64
-	// stopWait bounds how long a write that is under way when the run is
-	// halted may go on: cut short, it would leave half a line.
-	stopWait = 5 * time.Second
-	// closeWait bounds the wait for the daemon to have read everything.
+	// closeWait bounds the wait for the daemon to have read everything: what
+	// the kernel holds, and before it the write that is under way when the run is
+	// halted. That one waits behind the kernel's megabytes, and cut short it
+	// would leave half a line.
 	closeWait = 30 * time.Second
 	// eachWait is added for every connection: the daemon holds senders back by not
 	// reading, and what ten thousand have under way takes it as many turns.
@@ -134,7 +134,7 @@ func (c *conn) write(b []byte) (lines int64, err error) {
 var errCut = errors.New("a line was cut in the middle")
 
 // stop bounds the write that is under way.
-func (c *conn) stop() { _ = c.net.SetWriteDeadline(time.Now().Add(c.patience(stopWait))) }
+func (c *conn) stop() { _ = c.net.SetWriteDeadline(time.Now().Add(c.patience(closeWait))) }
 
 // patience is a wait as long as the run's connections need.
 func (c *conn) patience(one time.Duration) time.Duration {
