@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"example.com/nexusctl/daemon/pace"
 	"example.com/nexusctl/loadgen"
 	"example.com/nexusctl/loadgen/bench"
 	"example.com/nexusctl/storage"
@@ -82,7 +83,7 @@ func benchStorage(c *cli.Context) error {
 	}
 	ctx, stop := interruptible(c.Context)
 	defer stop()
-	pid := c.Int("server-pid")
+	pid, turn := c.Int("server-pid"), &pace.Turn{}
 	measured := measure.Run
 	if c.Bool("lookup") {
 		measured = measure.Lookups
@@ -95,6 +96,7 @@ func benchStorage(c *cli.Context) error {
 		Memory: func(s *storage.Store) measure.Memory {
 			return bench.NewMemory(s, measure.Writer, s.Backend() == dialect.SQLite)
 		},
+		GiveWay: turn.Step,
 		Tell: func(format string, args ...any) {
 			if isTerminal(c.App.ErrWriter) {
 				_, _ = fmt.Fprintf(c.App.ErrWriter, format+"\n", args...)

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"iter"
-	"runtime"
 	"slices"
 
 	"example.com/nexusctl/daemon/admit"
 	"example.com/nexusctl/daemon/aggregate"
 	"example.com/nexusctl/daemon/deadletter"
+	"example.com/nexusctl/daemon/pace"
 	"example.com/nexusctl/protocol"
 	"example.com/nexusctl/storage"
 	"example.com/nexusctl/storage/block"
@@ -28,6 +28,7 @@ type draft struct {
 	top     busiest
 	named   []*admit.Series
 	scratch []byte         // of the block being made
+	turn    pace.Turn      // between two blocks
 	own     map[int64]bool // ids of the daemon's own signals, which the ledger does not count
 
 	letter   []deadletter.Claimed // to settle
@@ -183,14 +184,13 @@ func (d *draft) add(number int64, points []block.Point) {
 	d.shards = append(d.shards, s)
 }
 
-// fill makes the points what is stored of a shard, and gives the processor up between
+// fill makes the points what is stored of a shard, and lets others go first between
 // two shards: the flush comes back from waiting for the store in the place of whoever
 // looked after the timers and the network, and nobody else does until the runtime
-// steps in, ten milliseconds later.
+// steps in, ten milliseconds later. A read of Postgres waits for the server's process
+// too, which the system would let wait for four.
 func (d *draft) fill(s *shard, points []block.Point) {
-	if len(d.shards) > 0 {
-		runtime.Gosched()
-	}
+	d.turn.Step()
 	s.data, s.points, s.units = nil, uint64(len(points)), d.count(points)
 	if len(points) > 0 {
 		d.scratch = block.AppendBlock(d.scratch[:0], s.number, d.g.Bucket, points)

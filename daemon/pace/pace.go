@@ -46,7 +46,25 @@ type Pacer struct {
 
 // New returns a pacer that lets so many works run at once that take long; 1 at least.
 func New(slots int) *Pacer {
-	return &Pacer{slots: make(chan struct{}, max(slots, 1)), yield: func() { yield(); runtime.Gosched() }}
+	return &Pacer{slots: make(chan struct{}, max(slots, 1)), yield: giveWay}
+}
+
+// giveWay lets others of this process and of others go first.
+func giveWay() { yield(); runtime.Gosched() }
+
+// Turn is of work that has to be done whoever else wants a processor, as a flush has: it
+// needs no slot and never rests, but lets others go first between two slices. It is for one
+// goroutine. The zero Turn is ready.
+type Turn struct{ since time.Time }
+
+// Step is where the work can pause, as a Work's Step. Each pause may cost the work its
+// share of the processor for some milliseconds: so it is for a slice's end, and no sooner.
+func (t *Turn) Step() {
+	if time.Since(t.since) < slice {
+		return
+	}
+	giveWay()
+	t.since = time.Now()
 }
 
 // Stats returns the counters.

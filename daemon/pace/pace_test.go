@@ -162,3 +162,31 @@ func TestNoPacer(t *testing.T) {
 		t.Error("there is a work without a pacer")
 	}
 }
+
+// TestTurn: between two slices others go first, and not more often.
+func TestTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turn Turn
+		turn.Step()
+		began := turn.since
+		if !began.Equal(time.Now()) {
+			t.Fatalf("the first turn began at %s", began)
+		}
+		time.Sleep(slice - 1)
+		turn.Step()
+		if !turn.since.Equal(began) {
+			t.Error("it let others go first within a slice")
+		}
+		time.Sleep(1)
+		ran := false
+		go func() { ran = true }()
+		turn.Step()
+		if turn.since.Equal(began) {
+			t.Error("it did not let others go first when the slice was over")
+		}
+		synctest.Wait()
+		if !ran {
+			t.Error("nobody else ran")
+		}
+	})
+}

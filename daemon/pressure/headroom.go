@@ -17,14 +17,19 @@ import (
 const (
 	leastHeadroom = 32 << 20
 	headroomShare = 12
+	leastLive     = 1 << 20 // before the first collection nothing is known of it
 )
 
 // What the runtime may hold beyond its goal and what lies beside the heap, for the heap's
-// next growth: that share, or leastHeadroom where that is more. A twentieth below that it
+// next growth: that share, or leastHeldBack where that is more. A twentieth below that it
 // gives back, by its own rule. Without it a tenth of the goal stays for good, some 50 MiB
 // of a daemon of a million series. With less it would give back, after each collection,
-// what it needs again before the next one.
-const heldBackPercent = 8
+// what it needs again before the next one. Whatever a small daemon may hold back it comes
+// to hold within half an hour, as its objects come to lie further apart.
+const (
+	heldBackPercent = 8
+	leastHeldBack   = 8 << 20
+)
 
 // headroomEvery is how often the headroom is looked at: live memory changes with a
 // collection, and a collection takes longer than this where live memory is much.
@@ -33,7 +38,7 @@ const headroomEvery = 250 * time.Millisecond
 // Percent returns the garbage that may gather beside live bytes, as Go's GOGC
 // counts it: a pure decision.
 func Percent(live uint64) int {
-	live = max(live, 1<<20)
+	live = max(live, leastLive)
 	headroom := max(live/headroomShare, leastHeadroom)
 	return int(max(headroom*100/live, 1))
 }
@@ -42,8 +47,9 @@ func Percent(live uint64) int {
 // percent of that may gather beside them, and other bytes lie beside the heap: a pure
 // decision.
 func HeldBack(live, other uint64, percent int) int64 {
+	live = max(live, leastLive)
 	used := live + live/100*uint64(percent) + other
-	return int64(used + max(used/100*heldBackPercent, leastHeadroom))
+	return int64(used + max(used/100*heldBackPercent, leastHeldBack))
 }
 
 // KeepHeadroom bounds the garbage, and the memory that the runtime keeps for later,

@@ -30,7 +30,7 @@ func TestHeldBack(t *testing.T) {
 		percent     int
 		want        int64 // MiB
 	}{
-		{0, 0, 3200, 32}, {10 * mib, 10 * mib, 320, 84}, {100 * mib, 20 * mib, 32, 184}, {500 * mib, 60 * mib, 8, 648}, {1000 * mib, 0, 8, 1166},
+		{0, 0, 3200, 41}, {10 * mib, 10 * mib, 320, 60}, {100 * mib, 20 * mib, 32, 164}, {500 * mib, 60 * mib, 8, 648}, {1000 * mib, 0, 8, 1166},
 	} {
 		if got := HeldBack(c.live, c.other, c.percent) / mib; got < c.want-1 || got > c.want+1 {
 			t.Errorf("%d MiB live, %d beside, %d %%: %d MiB, want %d", c.live/mib, c.other/mib, c.percent, got, c.want)

@@ -49,6 +49,7 @@ type Options struct {
 	CPU     func() float64              // seconds of processor time that this process has used
 	Server  func() float64              // the same of a database server; nil: there is none
 	Memory  func(*storage.Store) Memory // a daemon's reads beside flushes; nil: they are not measured
+	GiveWay func()                      // called between two blocks of a flush, as a daemon lets others go first
 	Tell    func(format string, args ...any)
 }
 
@@ -67,7 +68,7 @@ type run struct {
 
 // Run measures an empty store.
 func Run(ctx context.Context, s *storage.Store, o Options) ([]Result, error) {
-	r := &run{Options: o, store: s, set: newSet(o.Mix, o.Series)}
+	r := &run{Options: o, store: s, set: newSet(o.Mix, o.Series, o.GiveWay)}
 	r.now = time.Now().UnixMilli()/day*day - int64((o.Hours+23)/24)*day
 	if o.Open {
 		r.now = time.Now().UnixMilli() / hour * hour

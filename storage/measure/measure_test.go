@@ -178,7 +178,7 @@ func TestLookups(t *testing.T) {
 
 // TestSet: the set is of the kinds that it says, and counts its values.
 func TestSet(t *testing.T) {
-	s := newSet(Mix{Counters: 40, Gauges: 30, Timers: 20}, 1000)
+	s := newSet(Mix{Counters: 40, Gauges: 30, Timers: 20}, 1000, nil)
 	found := map[kind]int{}
 	for _, k := range s.kinds {
 		found[k]++
