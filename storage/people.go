@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
 	"strings"
 
@@ -41,8 +42,11 @@ func (s *Store) RollMinutes(ctx context.Context, from int64, c Chosen) (rows int
 	if len(ids) == 0 {
 		return 0, nil
 	}
+	from = block.Floor(from, minuteMillis)
+	var next passed
 	err = s.rewrite(ctx, "roll up minutes", func(ctx context.Context, tx *sql.Tx) error {
-		found, err := s.currentPoints(ctx, tx, ids, block.Floor(from, minuteMillis))
+		next = s.passed.from(from, shardsOf(ids))
+		found, err := s.currentPoints(ctx, tx, ids, from, &next)
 		if err != nil {
 			return err
 		}
@@ -50,7 +54,41 @@ func (s *Store) RollMinutes(ctx context.Context, from int64, c Chosen) (rows int
 		rows = len(minutes)
 		return s.putRollups(ctx, tx, tierSQLMinutes, minutes)
 	})
+	if err == nil {
+		s.passed = next
+	}
 	return rows, err
+}
+
+// passed says which blocks hold nothing from a time on, so that they need not be read
+// again for it: of an hour that is open that is all but the last few. Blocks never
+// change but by losing points.
+type passed struct {
+	since  int64             // Unix milliseconds
+	shards []int64           // whose blocks were looked through
+	seqs   map[string]uint64 // by writer: those up to this sequence have been passed
+}
+
+// maxPassed bounds the writers that are told apart. Blocks of others are read anew.
+const maxPassed = 16
+
+// from returns what is known to be passed where everything from a later time on is
+// wanted of the same shards, else nothing.
+func (p *passed) from(since int64, shards []int64) passed {
+	next := passed{since: since, shards: shards, seqs: map[string]uint64{}}
+	if since >= p.since && slices.Equal(shards, p.shards) {
+		maps.Copy(next.seqs, p.seqs)
+	}
+	return next
+}
+
+// where returns the condition of what is not passed, whose arguments follow n others.
+func (p *passed) where(n int) (condition string, args []any) {
+	for writer, seq := range p.seqs {
+		condition += " AND NOT (writer = " + parameter(n+len(args)+1) + " AND seq <= " + parameter(n+len(args)+2) + ")"
+		args = append(args, writer, int64(seq))
+	}
+	return condition, args
 }
 
 // choose returns the ids of the chosen series, in order.
@@ -90,19 +128,22 @@ func (s *Store) rewrite(ctx context.Context, what string, f func(ctx context.Con
 }
 
 // currentPoints returns the points of series, plain or not, from `from` on,
-// merged over chunks, blocks and writers. Who keeps its transaction's promise
+// merged over chunks, blocks and writers. Blocks that are passed it does not read, and
+// it notes further ones that need not be read again. Who keeps its transaction's promise
 // by this must see one snapshot.
-func (s *Store) currentPoints(ctx context.Context, tx *sql.Tx, ids []int64, from int64) ([][]block.Point, error) {
+func (s *Store) currentPoints(ctx context.Context, tx *sql.Tx, ids []int64, from int64, behind *passed) ([][]block.Point, error) {
 	wanted := func(p block.Point) bool {
 		_, ok := slices.BinarySearch(ids, p.Series)
 		return ok && p.Time >= from
 	}
-	m := blockMerge{from: from, wanted: wanted, points: map[string][]block.Point{}}
-	err := s.each(ctx, tx, m.scan, "SELECT writer, data FROM flush_block WHERE shard "+s.db.InInts(1)+" AND arrival_hour >= $2 ORDER BY writer, seq, shard",
-		s.db.IntsArg(shardsOf(ids)), floorHour(from))
+	m := blockMerge{from: from, wanted: wanted, points: map[string][]block.Point{}, empty: map[string]uint64{}, held: map[string]bool{}}
+	left, args := behind.where(2)
+	err := s.each(ctx, tx, m.scan, "SELECT writer, seq, data FROM flush_block WHERE shard "+s.db.InInts(1)+" AND arrival_hour >= $2"+left+" ORDER BY writer, seq, shard",
+		append([]any{s.db.IntsArg(shardsOf(ids)), floorHour(from)}, args...)...)
 	if err != nil {
 		return nil, err
 	}
+	m.pass(behind)
 	all := m.merged()
 	last := int64(0)
 	for _, p := range all {
@@ -146,21 +187,34 @@ type blockMerge struct {
 	wanted  func(block.Point) bool
 	points  map[string][]block.Point // by writer
 	writers []string                 // in the order in which they came
+	empty   map[string]uint64        // by writer: blocks up to this sequence hold nothing from `from` on
+	held    map[string]bool          // by writer: one came that does
 	scratch []block.Point
 }
 
 func (m *blockMerge) scan(rows *sql.Rows) error {
 	var writer string
+	var seq uint64
 	var data []byte
-	if err := rows.Scan(&writer, &data); err != nil {
+	if err := rows.Scan(&writer, &seq, &data); err != nil {
 		return err
 	}
-	return m.add(writer, data)
+	return m.add(writer, seq, data)
 }
 
-func (m *blockMerge) add(writer string, data []byte) (err error) {
+func (m *blockMerge) add(writer string, seq uint64, data []byte) (err error) {
 	if m.scratch, err = block.DecodeSince(data, m.from, m.scratch[:0]); err != nil {
 		return err
+	}
+	switch {
+	case m.held[writer]:
+	case len(m.scratch) == 0:
+		m.empty[writer] = seq
+	default:
+		m.held[writer] = true
+		if m.empty[writer] == seq { // of another shard
+			m.empty[writer]--
+		}
 	}
 	list, known := m.points[writer]
 	for _, p := range m.scratch {
@@ -177,6 +231,15 @@ func (m *blockMerge) add(writer string, data []byte) (err error) {
 		m.points[writer] = list
 	}
 	return nil
+}
+
+// pass notes the blocks that hold nothing from `from` on, up to the first one that does.
+func (m *blockMerge) pass(p *passed) {
+	for writer, seq := range m.empty {
+		if _, known := p.seqs[writer]; seq > 0 && (known || len(p.seqs) < maxPassed) {
+			p.seqs[writer] = seq
+		}
+	}
 }
 
 func (m *blockMerge) merged() (all []block.Point) {

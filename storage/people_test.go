@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"maps"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +82,7 @@ func TestDocumentedSQL(t *testing.T) {
 }
 
 // TestMinutesOfManyBlocks: an hour's blocks that hold nothing of the minutes that
-// are computed neither count in them nor stay in memory.
+// are computed neither count in them nor stay in memory, and are not read again.
 func TestMinutesOfManyBlocks(t *testing.T) {
 	for name, url := range map[string]string{"sqlite": "sqlite:nexus.db", "postgres": pgtest.DSN(t)} {
 		t.Run(name, func(t *testing.T) {
@@ -89,13 +91,20 @@ func TestMinutesOfManyBlocks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			begin := 500_000 * int64(hourMillis)
-			for i := range uint64(30) { // five minutes, a block every ten seconds
-				at := begin + int64(i)*10_000
+			begin, seq := 500_000*int64(hourMillis), uint64(0)
+			commit := func(writer string, at int64) {
 				data := block.AppendBlock(nil, 0, at, []block.Point{{Series: ids[0], Time: at, Kind: block.Counter, N: 1, Sum: 1}})
-				if _, err := s.Commit(ctx, Flush{Writer: "w", From: i, To: i + 1, Seq: i + 1, Hour: begin / hourMillis, Blocks: []Block{{Data: data}}}); err != nil {
+				w, err := s.Writer(ctx, writer)
+				if err != nil {
 					t.Fatal(err)
 				}
+				if _, err := s.Commit(ctx, Flush{Writer: writer, From: w.Position, To: w.Position + 1, Seq: w.Seq + 1, Hour: begin / hourMillis, Blocks: []Block{{Data: data}}}); err != nil {
+					t.Fatal(err)
+				}
+				seq++
+			}
+			for range 30 { // five minutes, a block every ten seconds
+				commit("w", begin+int64(seq)*10_000)
 			}
 			if rows, err := s.RollMinutes(ctx, begin+3*60_000, Chosen{Max: 10}); err != nil || rows != 2 {
 				t.Fatalf("%d rows, %v, want 2", rows, err)
@@ -104,7 +113,61 @@ func TestMinutesOfManyBlocks(t *testing.T) {
 			if err := s.db.Read.QueryRow("SELECT SUM(sum) FROM rollup_1m").Scan(&sum); err != nil || sum != 12 {
 				t.Errorf("the minutes hold %v, %v, want 12", sum, err)
 			}
+			if got := s.passed.seqs["w"]; got != 18 {
+				t.Errorf("passed are blocks up to %d, want 18", got)
+			}
+			// What is early, late, or of somebody else counts all the same.
+			commit("w", begin+6*60_000)
+			commit("w", begin+3*60_000)
+			commit("w", begin+4*60_000)
+			commit("v", begin+4*60_000)
+			for _, c := range []struct {
+				minute, rows int64
+				sum          float64
+				passed       uint64
+			}{{4, 2, 6 + 2 + 1, 24}, {5, 1, 1, 30}, {4, 2, 6 + 2 + 1, 24}, {6, 1, 1, 30}, {7, 0, 0, 33}} {
+				from := begin + c.minute*60_000
+				rows, err := s.RollMinutes(ctx, from, Chosen{Max: 10})
+				if err != nil || int64(rows) != c.rows || s.passed.seqs["w"] != c.passed {
+					t.Errorf("from minute %d: %d rows, passed %v, %v, want %d and %d", c.minute, rows, s.passed.seqs, err, c.rows, c.passed)
+				}
+				if err := s.db.Read.QueryRow(s.db.Bind("SELECT COALESCE(SUM(sum), 0) FROM rollup_1m WHERE ts >= $1"), from).Scan(&sum); err != nil || sum != c.sum {
+					t.Errorf("from minute %d they hold %v, %v, want %v", c.minute, sum, err, c.sum)
+				}
+			}
 		})
+	}
+}
+
+// TestPassed: a flush is passed when the blocks of all of its shards are, and no more
+// writers are told apart than there may be.
+func TestPassed(t *testing.T) {
+	m := blockMerge{from: 100, wanted: func(block.Point) bool { return true }, points: map[string][]block.Point{}, empty: map[string]uint64{}, held: map[string]bool{}}
+	add := func(writer string, seq uint64, shard, at int64) {
+		p := []block.Point{{Series: shard * block.ShardSize, Time: at, Kind: block.Counter, N: 1, Sum: 1}}
+		if err := m.add(writer, seq, block.AppendBlock(nil, shard, at, p)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("a", 1, 0, 0)
+	add("a", 2, 0, 0)
+	add("a", 2, 1, 100)
+	add("a", 3, 0, 0)
+	add("b", 7, 0, 99)
+	for i := range maxPassed {
+		add("c"+strconv.Itoa(i), 1, 0, 0)
+	}
+	none := passed{}
+	p := none.from(100, []int64{0, 1})
+	m.pass(&p)
+	if len(p.seqs) != maxPassed || p.seqs["a"] > 1 || p.seqs["b"] != 0 && p.seqs["b"] != 7 {
+		t.Errorf("passed are %v", p.seqs)
+	}
+	if next := p.from(101, []int64{0, 1}); !maps.Equal(next.seqs, p.seqs) {
+		t.Errorf("later on passed are %v", next.seqs)
+	}
+	if earlier, others := p.from(99, []int64{0, 1}), p.from(101, []int64{0}); len(earlier.seqs)+len(others.seqs) != 0 {
+		t.Errorf("of what was not looked through passed are %v and %v", earlier.seqs, others.seqs)
 	}
 }
 

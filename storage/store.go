@@ -62,6 +62,7 @@ type Store struct {
 	work sync.Mutex
 	// people are the series that have rows by the minute.
 	people atomic.Pointer[[]int64]
+	passed passed // of the last time that their rows were computed; work is its lock
 	// tiers are the floors that the last reader saw: the next one plans with them,
 	// and asks whether they still hold together with everything else.
 	tiers atomic.Pointer[floors]
