@@ -177,7 +177,7 @@ func TestTurn(t *testing.T) {
 		if !turn.since.Equal(began) {
 			t.Error("it let others go first within a slice")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		ran := false
 		go func() { ran = true }()
 		turn.Step()
