@@ -181,8 +181,9 @@ func (s *Store) seriesChanges(ctx context.Context) (changes int64, err error) {
 }
 
 // catchUp brings the index to the count of changes: by what this process has
-// done, and where others were at work in between, by what the store says.
-// Callers hold refresh.
+// done, and where others were at work in between, by what the store says. What this
+// process did may be of a history that the store has lost since, and lead beyond the
+// count: then it is the store that tells too. Callers hold refresh.
 func (s *Store) catchUp(ctx context.Context, changes int64) error {
 	x := s.index
 	for {
@@ -195,7 +196,7 @@ func (s *Store) catchUp(ctx context.Context, changes int64) error {
 			return nil
 		}
 	}
-	if found, seen, _ := x.state(); found == nil || seen >= changes {
+	if found, seen, _ := x.state(); found == nil || seen == changes {
 		return nil
 	}
 	return s.tailIndex(ctx)

@@ -328,6 +328,42 @@ func TestIndexQueueIsBounded(t *testing.T) {
 	})
 }
 
+// TestIndexOfALostNaming: a name that was given, and lost before the index was brought
+// up to it, when the store went back. Where its change has a higher number than those
+// that came since, the index is not taken to be up to them.
+func TestIndexOfALostNaming(t *testing.T) {
+	eachStore(t, func(t *testing.T, stores []*Store) {
+		s, ctx := stores[0], t.Context()
+		resolve(t, s, "a")
+		build(t, s)
+		_, before, _ := s.index.state()
+		alter := func(what string, queries ...string) {
+			t.Helper()
+			err := s.write(ctx, what, func(ctx context.Context, tx *sql.Tx) error {
+				for _, q := range queries {
+					if _, err := tx.ExecContext(ctx, s.db.Bind(q), before); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		resolve(t, s, "lost")
+		alter("go back", "DELETE FROM series_change WHERE seq > $1", "DELETE FROM series_run WHERE changed > $1", "DELETE FROM series WHERE name = 'lost' AND $1 > 0", "UPDATE series_next SET changes = $1")
+		resolve(t, s, "new")
+		alter("draw a low number", "UPDATE series_change SET seq = $1 + 1 WHERE seq > $1", "UPDATE series_run SET changed = $1 + 1 WHERE changed > $1", "UPDATE series_next SET changes = $1 + 1")
+		if got := named(t, s, "new"); len(got) != 1 {
+			t.Errorf("what was named since is not found: %v", got)
+		}
+		if got := named(t, s, "lost"); len(got) != 0 {
+			t.Errorf("what was lost is found: %v", got)
+		}
+	})
+}
+
 func build(t *testing.T, s *Store) {
 	t.Helper()
 	if err := s.BuildIndex(t.Context()); err != nil {
